@@ -1,0 +1,5 @@
+//! comove watches H.264 video and keeps training a video network on it, without labels.
+//!
+//! The modules stand in the order in which the data flows; ARCHITECTURE.md has the picture.
+
+pub mod h264;
