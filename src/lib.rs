@@ -2,4 +2,12 @@
 //!
 //! The modules stand in the order in which the data flows; ARCHITECTURE.md has the picture.
 
+pub mod ingest;
+
 pub mod h264;
+
+pub mod window;
+
+pub mod decode;
+
+pub mod replay;

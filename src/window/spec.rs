@@ -1,0 +1,71 @@
+use serde::{Deserialize, Serialize};
+
+/// Width and height in pixels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FrameSize {
+    /// Columns.
+    pub width: u32,
+    /// Rows.
+    pub height: u32,
+}
+
+/// The shape of a sample, in frames of display order and in pixels (paper, section 4 and released code).
+///
+/// With `clip_frames` 16, `clip_stride` 4, `target_offset` 3 and `target_frames` 8 a clip covers frames 0, 4, …, 60 and its
+/// motion target the maps of frames 63 … 70.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SampleSpec {
+    /// Frames in a clip (T).
+    pub clip_frames: u32,
+    /// Source frames from one clip frame to the next.
+    pub clip_stride: u32,
+    /// Source frames from the clip's last frame to the first motion map of the target.
+    pub target_offset: u32,
+    /// Consecutive motion maps in the target, and in each hard negative (F).
+    pub target_frames: u32,
+    /// Further motion windows of the same segment that do not overlap the target (N).
+    pub hard_negatives: u32,
+    /// A key frame this many source frames before or after the clip still belongs to it.
+    pub key_frame_margin: u32,
+    /// The size that every stored picture is scaled to, whatever its shape.
+    pub frame_size: FrameSize,
+    /// The grid that every stored motion map is averaged to.
+    pub motion_size: FrameSize,
+}
+
+impl SampleSpec {
+    /// Source frames from the clip's first frame to its last, both counted.
+    pub fn clip_span_frames(&self) -> u32 {
+        (self.clip_frames - 1) * self.clip_stride + 1
+    }
+
+    /// Source frames from the clip's first frame to the target's last, both counted.
+    pub fn span_frames(&self) -> u32 {
+        self.clip_span_frames() - 1 + self.target_offset + self.target_frames
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_papers_window_covers_71_frames() {
+        let size = FrameSize {
+            width: 176,
+            height: 128,
+        };
+        let spec = SampleSpec {
+            clip_frames: 16,
+            clip_stride: 4,
+            target_offset: 3,
+            target_frames: 8,
+            hard_negatives: 3,
+            key_frame_margin: 5,
+            frame_size: size,
+            motion_size: size,
+        };
+        assert_eq!(spec.clip_span_frames(), 61);
+        assert_eq!(spec.span_frames(), 71);
+    }
+}
