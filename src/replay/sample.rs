@@ -24,7 +24,7 @@ pub struct TimeRange {
 ///
 /// All pictures have `spec.frame_size` (H rows, W columns), all motion maps `spec.motion_size` (h, w), whatever the source's
 /// shape: crops are made in source geometry by the augmentation, which knows `source_width` and `source_height`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Sample {
     /// Given by replay; 0 before.
     pub id: SampleId,
