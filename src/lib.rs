@@ -13,3 +13,5 @@ pub mod decode;
 pub mod replay;
 
 pub mod telemetry;
+
+pub mod server;
