@@ -15,3 +15,5 @@ pub mod replay;
 pub mod telemetry;
 
 pub mod server;
+
+pub mod config;

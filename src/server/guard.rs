@@ -12,7 +12,7 @@ const TOKEN_MIN_LEN: usize = 16;
 
 /// The bearer token, as its hash: neither printed nor compared byte by byte.
 #[derive(Clone, PartialEq, Eq)]
-pub struct ApiToken([u8; 32]);
+pub(super) struct ApiToken([u8; 32]);
 
 impl fmt::Debug for ApiToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -25,7 +25,7 @@ impl ApiToken {
     ///
     /// # Errors
     /// When the file cannot be read, or the token is shorter than 16 characters or has blanks in it.
-    pub fn find(config: &ServerConfig, variable: Option<&str>) -> Result<Option<Self>, ServerError> {
+    pub(super) fn find(config: &ServerConfig, variable: Option<&str>) -> Result<Option<Self>, ServerError> {
         match (&config.token_file, variable) {
             (Some(path), _) => Self::read(path).map(Some),
             (None, Some(token)) => {
@@ -33,6 +33,14 @@ impl ApiToken {
             }
             (None, None) => Ok(None),
         }
+    }
+
+    /// The token of `config` in this process's environment.
+    ///
+    /// # Errors
+    /// As [`Self::find`].
+    pub(super) fn find_here(config: &ServerConfig) -> Result<Option<Self>, ServerError> {
+        Self::find(config, std::env::var(TOKEN_VARIABLE).ok().as_deref())
     }
 
     fn read(path: &Path) -> Result<Self, ServerError> {
@@ -61,6 +69,18 @@ impl ApiToken {
         // Comparing hashes tells a guesser nothing about how many characters were right.
         <[u8; 32]>::from(Sha256::digest(shown)) == self.0
     }
+}
+
+/// Reads the token as [`Server::bind`](super::Server::bind) will, and says in words who may change something.
+///
+/// # Errors
+/// When there is a token and it cannot be used.
+pub fn check_token(config: &ServerConfig) -> Result<&'static str, ServerError> {
+    Ok(match (ApiToken::find_here(config)?, &config.token_file) {
+        (Some(_), Some(_)) => "the token of server.token_file",
+        (Some(_), None) => "the token of COMOVE_TOKEN",
+        (None, _) => "to come from this machine",
+    })
 }
 
 /// Decides whether a request may change something.

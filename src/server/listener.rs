@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::api::{Shared, router};
 use super::guard::ApiToken;
-use super::{Daemon, ServerConfig, TOKEN_VARIABLE};
+use super::{Daemon, ServerConfig};
 use crate::telemetry::Registry;
 
 /// Connections served at once; more wait in the kernel's queue.
@@ -74,8 +74,7 @@ impl Server {
     /// # Errors
     /// [`ServerError`].
     pub fn bind(config: &ServerConfig) -> Result<Self, ServerError> {
-        let variable = std::env::var(TOKEN_VARIABLE).ok();
-        let token = ApiToken::find(config, variable.as_deref())?;
+        let token = ApiToken::find_here(config)?;
         let address = config.listen;
         let bind = || {
             let listener = TcpListener::bind(address)?;

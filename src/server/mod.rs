@@ -19,7 +19,7 @@ mod tests;
 
 pub use config::{ServerConfig, TOKEN_VARIABLE};
 pub use daemon::{Daemon, SnapshotError};
-pub use guard::ApiToken;
+pub use guard::check_token;
 pub use listener::{Server, ServerError};
 pub use view::{
     AccountView, CheckpointView, ReplayView, StageView, StatusView, StreamView, TaskView, TrainView,
