@@ -11,3 +11,5 @@ pub mod window;
 pub mod decode;
 
 pub mod replay;
+
+pub mod model;
