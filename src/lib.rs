@@ -13,3 +13,5 @@ pub mod decode;
 pub mod replay;
 
 pub mod model;
+
+pub mod loss;

@@ -254,7 +254,7 @@ mod tests {
                     "{preset:?} {norm:?}"
                 );
                 let weights = (Tensor::arange(rows.numel() as i64, (Kind::Float, Device::Cpu)) * 1.7).sin();
-                sum = sum + (rows * weights.view_as(rows)).sum(Kind::Float);
+                sum += (rows * weights.view_as(rows)).sum(Kind::Float);
             }
             let trained: Vec<_> = model.store().trained_parameters().map(|p| &p.tensor).collect();
             let gradients = Tensor::run_backward(&[sum], &trained, false, false);
