@@ -15,3 +15,9 @@ pub mod replay;
 pub mod model;
 
 pub mod loss;
+
+pub mod telemetry;
+
+pub mod server;
+
+pub mod config;
