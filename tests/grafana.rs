@@ -7,12 +7,19 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime};
 
+use comove::decode::DecodeSnapshot;
 use comove::ingest::{ByteBudget, Ledger, StreamName};
+use comove::replay::{Replay, ReplayConfig};
 use comove::telemetry::table::{Kind, Metric, TABLE};
-use comove::telemetry::{CheckpointMetrics, DecodeMetrics, Registry, collect_byte_budget, collect_ledger};
+use comove::telemetry::{
+    CheckpointMetrics, DecodeMetrics, Registry, collect_byte_budget, collect_decode, collect_ledger,
+    collect_replay,
+};
 use promql_parser::label::Matchers;
 use promql_parser::parser::{Expr, LabelModifier, VectorSelector};
 use promql_parser::util::{ExprVisitor, walk_expr};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
 use serde_json::Value;
 
 /// Labels that Prometheus adds, or makes of buckets.
@@ -309,9 +316,13 @@ fn promtool_finds_nothing_to_say_about_the_metrics_page() {
     let ledger = Ledger::new();
     drop(ledger.receive(100));
     let name = StreamName::new("gate").unwrap();
+    let config = ReplayConfig::default();
+    let replay = Replay::new(&config, 8, ChaCha8Rng::seed_from_u64(0)).unwrap();
     registry.collect_with(move |page| {
         collect_ledger(page, &name, &ledger.snapshot());
         collect_byte_budget(page, &ByteBudget::new(1000));
+        collect_decode(page, &DecodeSnapshot::default());
+        collect_replay(page, &replay.snapshot());
     });
     let checkpoint = CheckpointMetrics::new(&registry);
     checkpoint.written(10, 1000, Duration::from_millis(300), SystemTime::now());

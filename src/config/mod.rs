@@ -18,6 +18,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::decode::DecodeConfig;
+use crate::replay::ReplayConfig;
 use crate::server::ServerConfig;
 use crate::telemetry::LogConfig;
 use document::Document;
@@ -30,6 +32,10 @@ pub use redact::redact;
 #[derive(Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
+    /// `[decode]`.
+    pub decode: DecodeConfig,
+    /// `[replay]`.
+    pub replay: ReplayConfig,
     /// `[server]`.
     pub server: ServerConfig,
     /// `[log]`.
