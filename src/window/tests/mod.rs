@@ -1,0 +1,5 @@
+//! The chooser as a whole, against streams whose true display order and references are known.
+
+mod behaviour;
+mod properties;
+mod stream;
