@@ -6,7 +6,7 @@ use crate::ingest::{DropReason, Fate, SkipReason};
 use crate::window::*;
 
 /// A stream without B pictures: I every `gop` frames (IDR), else P.
-fn ippp(frames: u64, gop: u64) -> Vec<Coded> {
+pub fn ippp(frames: u64, gop: u64) -> Vec<Coded> {
     (0..frames)
         .map(|display| {
             let idr = display % gop == 0;
@@ -25,17 +25,17 @@ fn ippp(frames: u64, gop: u64) -> Vec<Coded> {
         .collect()
 }
 
-struct Bench {
-    chooser: Chooser,
-    source: Source,
-    rng: ChaCha8Rng,
-    choices: Vec<Choice>,
-    notices: Vec<Notice>,
-    demand: Demand,
+pub struct Bench {
+    pub chooser: Chooser,
+    pub source: Source,
+    pub rng: ChaCha8Rng,
+    pub choices: Vec<Choice>,
+    pub notices: Vec<Notice>,
+    pub demand: Demand,
 }
 
 impl Bench {
-    fn new(config: WindowConfig) -> Self {
+    pub fn new(config: WindowConfig) -> Self {
         Self {
             chooser: Chooser::new(stream_name(), micro_spec(), config).unwrap(),
             source: Source::new(),
@@ -52,7 +52,7 @@ impl Bench {
     }
 
     /// `motion`: quarter samples per picture order count at a display position.
-    fn play(&mut self, stream: &[Coded], motion: impl Fn(u64) -> i16) {
+    pub fn play(&mut self, stream: &[Coded], motion: impl Fn(u64) -> i16) {
         for coded in stream {
             let unit = self.source.unit(coded.segment, 30);
             let mut facts = self.source.facts(coded);
@@ -65,7 +65,7 @@ impl Bench {
         }
     }
 
-    fn end(&mut self) {
+    pub fn end(&mut self) {
         let demand = self.demand;
         let outcome = self
             .chooser
