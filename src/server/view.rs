@@ -3,6 +3,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::ingest::{Fate, LedgerSnapshot};
+use crate::replay::ReplaySnapshot;
 use crate::telemetry::Pulse;
 
 /// `GET /api/v1/status`.
@@ -65,6 +66,22 @@ pub struct ReplayView {
     pub sampled: u64,
     /// Samples that made room since the start.
     pub evicted: u64,
+    /// Samples not taken since the start.
+    pub refused: u64,
+}
+
+impl From<&ReplaySnapshot> for ReplayView {
+    fn from(replay: &ReplaySnapshot) -> Self {
+        Self {
+            samples: replay.samples as u64,
+            bytes: replay.bytes as u64,
+            capacity_bytes: replay.capacity_bytes as u64,
+            inserted: replay.inserted,
+            sampled: replay.sampled,
+            evicted: replay.evicted,
+            refused: replay.refused + replay.not_kept,
+        }
+    }
 }
 
 /// The learner at its last report. A figure that was not finite is null.
