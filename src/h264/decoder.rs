@@ -383,6 +383,7 @@ impl MotionDecoder {
             },
             idr: sh.idr(),
             recovery_point: self.recovery_point,
+            mmco5: sh.has_mmco5(),
             nal_ref_idc: sh.nal_ref_idc,
             slice_types: Default::default(),
             poc: order_cnt_of(structure, poc),

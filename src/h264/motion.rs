@@ -98,6 +98,8 @@ pub struct PictureHeader {
     pub idr: bool,
     /// recovery_frame_cnt of a recovery point SEI message in this access unit.
     pub recovery_point: Option<u32>,
+    /// memory_management_control_operation 5: after it, order counts start anew and all before it has been output (C.4.4).
+    pub mmco5: bool,
     /// nal_ref_idc of the first slice: 0 if no picture refers to this one.
     pub nal_ref_idc: u8,
     /// The types of the picture's slices.

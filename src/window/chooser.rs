@@ -101,21 +101,8 @@ impl Chooser {
     ) -> Outcome {
         let mut outcome = Outcome::default();
         let number = unit.segment;
-        if self
-            .segment
-            .as_ref()
-            .is_some_and(|segment| segment.number != number)
-        {
-            self.finish_segment(Ending::Broken, demand, rng, &mut outcome);
-        }
+        self.enter_segment(number, demand, rng, &mut outcome);
         self.count(&facts);
-        self.segment
-            .get_or_insert(Segment {
-                number,
-                pictures: 0,
-                runs: 0,
-            })
-            .pictures += 1;
         if let State::Running(running) = &mut self.state
             && running.run.push(&unit, &facts).is_err()
         {
@@ -147,6 +134,27 @@ impl Chooser {
         outcome
     }
 
+    /// Takes the unit of the last picture's second field, where the fields of a frame come in two units.
+    pub fn push_second_field(&mut self, unit: Arc<AccessUnit>) {
+        match &mut self.state {
+            State::AwaitingKeyFrame(reason) => unit.receipt.settle(Fate::Skipped(*reason)),
+            State::Running(running) => running.run.push_second_field(unit),
+        }
+    }
+
+    /// Takes note of a unit that is not looked into, because decoding has not begun yet.
+    pub fn skip_before_key_frame(
+        &mut self,
+        unit: &AccessUnit,
+        demand: &mut dyn FnMut() -> Demand,
+        rng: &mut ChaCha8Rng,
+    ) -> Outcome {
+        let mut outcome = Outcome::default();
+        self.enter_segment(unit.segment, demand, rng, &mut outcome);
+        unit.receipt.settle(Fate::Skipped(SkipReason::BeforeKeyFrame));
+        outcome
+    }
+
     /// An access unit of the segment was lost: nothing spans the hole.
     pub fn interrupt(&mut self, demand: &mut dyn FnMut() -> Demand, rng: &mut ChaCha8Rng) -> Outcome {
         let mut outcome = Outcome::default();
@@ -170,6 +178,26 @@ impl Chooser {
         let mut outcome = Outcome::default();
         self.finish_segment(ending, demand, rng, &mut outcome);
         outcome
+    }
+
+    /// Counts a picture of segment `number`, which ends any other.
+    fn enter_segment(
+        &mut self,
+        number: u64,
+        demand: &mut dyn FnMut() -> Demand,
+        rng: &mut ChaCha8Rng,
+        outcome: &mut Outcome,
+    ) {
+        let is_other = |segment: &Segment| segment.number != number;
+        if self.segment.as_ref().is_some_and(is_other) {
+            self.finish_segment(Ending::Broken, demand, rng, outcome);
+        }
+        let segment = self.segment.get_or_insert(Segment {
+            number,
+            pictures: 0,
+            runs: 0,
+        });
+        segment.pictures += 1;
     }
 
     fn count(&mut self, facts: &PictureFacts) {

@@ -42,6 +42,8 @@ pub struct PictureFacts {
 /// A picture that the chooser holds.
 pub(super) struct Picture {
     pub unit: Arc<AccessUnit>,
+    /// The other field's unit, where the fields of a frame come in two.
+    pub second_field: Option<Arc<AccessUnit>>,
     pub facts: PictureFacts,
     /// Place in display within the run, once final.
     pub rank: Option<u64>,
@@ -60,16 +62,22 @@ pub(super) enum UseSoFar {
 }
 
 impl Picture {
+    /// Its access units, in decoding order.
+    pub fn units(&self) -> impl Iterator<Item = &Arc<AccessUnit>> {
+        [&self.unit].into_iter().chain(&self.second_field)
+    }
+
     pub fn bytes(&self) -> usize {
-        self.unit.data.len() + self.facts.motion.bytes()
+        self.units().map(|unit| unit.data.len()).sum::<usize>() + self.facts.motion.bytes()
     }
 
     /// Lets go. `otherwise` is the fate of a unit that no window asked for.
     pub fn release(self, otherwise: SkipReason) {
-        match self.use_so_far {
-            UseSoFar::None => self.unit.receipt.settle(Fate::Skipped(otherwise)),
-            UseSoFar::Shed(reason) => self.unit.receipt.settle(Fate::Dropped(reason)),
-            UseSoFar::Planned => {}
-        }
+        let fate = match self.use_so_far {
+            UseSoFar::None => Fate::Skipped(otherwise),
+            UseSoFar::Shed(reason) => Fate::Dropped(reason),
+            UseSoFar::Planned => return,
+        };
+        self.units().for_each(|unit| unit.receipt.settle(fate));
     }
 }

@@ -30,16 +30,14 @@ pub(super) fn plan_window(
         .collect::<Option<Vec<_>>>()?;
     let base = *fed_ranks.iter().min()?;
     let in_job = |rank: u64| u32::try_from(rank - base).ok();
-    let feed = fed
-        .iter()
-        .zip(&fed_ranks)
-        .map(|(index, rank)| {
-            Some(FeedUnit {
-                unit: run.at_index(*index)?.unit.clone(),
-                display_rank: in_job(*rank)?,
-            })
-        })
-        .collect::<Option<Vec<_>>>()?;
+    let mut feed = Vec::with_capacity(fed.len());
+    for (index, rank) in fed.iter().zip(&fed_ranks) {
+        let display_rank = in_job(*rank)?;
+        feed.extend(run.at_index(*index)?.units().map(|unit| FeedUnit {
+            unit: unit.clone(),
+            display_rank,
+        }));
+    }
     let key_rank = in_job(key_frame)?;
     let clip_ranks = clip_ranks.into_iter().map(in_job).collect::<Option<Vec<_>>>()?;
     let mut wanted = clip_ranks.clone();
@@ -58,10 +56,10 @@ pub(super) fn plan_window(
     }
     indices.sort_unstable();
     indices.dedup();
-    let units = indices
-        .iter()
-        .map(|index| Some(run.at_index(*index)?.unit.clone()))
-        .collect::<Option<Vec<_>>>()?;
+    let mut units = Vec::with_capacity(indices.len());
+    for index in &indices {
+        units.extend(run.at_index(*index)?.units().cloned());
+    }
 
     let first = run.at_rank(selection.start)?;
     let last = run.at_rank(selection.last())?;

@@ -53,6 +53,7 @@ impl Run {
         }
         let picture = Picture {
             unit: unit.clone(),
+            second_field: None,
             facts: facts.clone(),
             rank: None,
             use_so_far: UseSoFar::None,
@@ -61,6 +62,14 @@ impl Run {
         self.pictures.push_back(picture);
         self.rank(displayed);
         Ok(())
+    }
+
+    /// Adds the second field's unit to the last picture.
+    pub fn push_second_field(&mut self, unit: Arc<AccessUnit>) {
+        if let Some(picture) = self.pictures.back_mut() {
+            self.bytes += unit.data.len();
+            picture.second_field = Some(unit);
+        }
     }
 
     /// No further picture comes: places in display are final, as far as none was lost.
