@@ -23,6 +23,7 @@ use crate::decode::DecodeConfig;
 use crate::replay::ReplayConfig;
 use crate::server::ServerConfig;
 use crate::telemetry::LogConfig;
+use crate::window::WindowConfig;
 use document::Document;
 
 pub use error::ConfigError;
@@ -36,6 +37,8 @@ pub use run::{Resume, RunConfig};
 pub struct Config {
     /// `[run]`.
     pub run: RunConfig,
+    /// `[window]`.
+    pub window: WindowConfig,
     /// `[decode]`.
     pub decode: DecodeConfig,
     /// `[replay]`.
