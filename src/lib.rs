@@ -19,3 +19,9 @@ pub mod loss;
 pub mod train;
 
 pub mod checkpoint;
+
+pub mod telemetry;
+
+pub mod server;
+
+pub mod config;
