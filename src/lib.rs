@@ -11,3 +11,7 @@ pub mod window;
 pub mod decode;
 
 pub mod replay;
+
+pub mod eval;
+
+pub mod inspect;
