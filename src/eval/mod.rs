@@ -7,6 +7,7 @@ mod dataset;
 mod error;
 mod folds;
 mod knn;
+mod read;
 mod report;
 mod retrieval;
 mod score;

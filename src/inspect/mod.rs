@@ -6,4 +6,6 @@ mod gops;
 mod legend;
 mod order;
 mod overlay;
+mod report;
+mod speed;
 mod statistics;

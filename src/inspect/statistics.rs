@@ -20,6 +20,8 @@ const DIRECTIONS: usize = 8;
 pub struct MotionTotals {
     known: u64,
     unknown: u64,
+    macroblocks: u64,
+    skipped: u64,
     still: u64,
     magnitude_sum: f64,
     magnitude_max: f32,
@@ -34,6 +36,8 @@ pub struct MotionFacts {
     pub blocks: u64,
     /// Part of all blocks that are intra coded.
     pub intra_fraction: f64,
+    /// Part of all macroblocks that are skipped: neither motion nor residual was coded for them.
+    pub skip_fraction: f64,
     /// Part of the blocks with a vector that moved less than a quarter pixel per frame.
     pub still_fraction: f64,
     /// How far blocks with a vector moved, in pixels per frame.
@@ -76,6 +80,8 @@ impl Default for MotionTotals {
         Self {
             known: 0,
             unknown: 0,
+            macroblocks: 0,
+            skipped: 0,
             still: 0,
             magnitude_sum: 0.0,
             magnitude_max: 0.0,
@@ -92,8 +98,10 @@ fn sector([x, y]: [f32; 2]) -> usize {
 }
 
 impl MotionTotals {
-    /// Adds a frame that is not an intra frame.
-    pub fn add(&mut self, frame: &Displacements) {
+    /// Adds a frame that is not an intra frame, of whose macroblocks so many are skipped.
+    pub fn add(&mut self, frame: &Displacements, macroblocks: u64, skipped: u64) {
+        self.macroblocks += macroblocks;
+        self.skipped += skipped;
         for block in &frame.blocks {
             let Some(displacement) = *block else {
                 self.unknown += 1;
@@ -136,6 +144,7 @@ impl MotionTotals {
         Some(MotionFacts {
             blocks: self.known,
             intra_fraction: self.unknown as f64 / (self.known + self.unknown) as f64,
+            skip_fraction: self.skipped as f64 / self.macroblocks.max(1) as f64,
             still_fraction: self.still as f64 / self.known as f64,
             magnitude: MagnitudeFacts {
                 mean: self.magnitude_sum / self.known as f64,
@@ -174,19 +183,23 @@ mod tests {
     #[test]
     fn directions_are_those_on_the_screen() {
         let mut totals = MotionTotals::default();
-        totals.add(&frame(vec![
-            Some([2.0, 0.0]),
-            Some([2.0, 0.1]),
-            Some([0.0, -3.0]),
-            Some([-1.0, 1.0]),
-            Some([0.1, 0.0]),
-            None,
-        ]));
+        totals.add(
+            &frame(vec![
+                Some([2.0, 0.0]),
+                Some([2.0, 0.1]),
+                Some([0.0, -3.0]),
+                Some([-1.0, 1.0]),
+                Some([0.1, 0.0]),
+                None,
+            ]),
+            4,
+            3,
+        );
         let facts = totals.facts().unwrap();
         assert_eq!(facts.directions.right, 0.5);
         assert_eq!(facts.directions.up, 0.25, "y points down in a picture");
         assert_eq!(facts.directions.down_left, 0.25);
-        assert_eq!(facts.still_fraction, 0.2);
+        assert_eq!((facts.still_fraction, facts.skip_fraction), (0.2, 0.75));
         assert!((facts.intra_fraction - 1.0 / 6.0).abs() < 1e-12);
         assert_eq!(facts.magnitude.max, 3.0);
     }
@@ -194,7 +207,7 @@ mod tests {
     #[test]
     fn no_vector_is_not_zero_motion() {
         let mut totals = MotionTotals::default();
-        totals.add(&frame(vec![None, None]));
+        totals.add(&frame(vec![None, None]), 1, 0);
         assert_eq!(totals.facts(), None);
     }
 
@@ -204,7 +217,7 @@ mod tests {
             mut lengths in prop::collection::vec(0.0_f32..200.0, 1..200), part in 0.01_f64..1.0
         ) {
             let mut totals = MotionTotals::default();
-            totals.add(&frame(lengths.iter().map(|&x| Some([x, 0.0])).collect()));
+            totals.add(&frame(lengths.iter().map(|&x| Some([x, 0.0])).collect()), 1, 0);
             lengths.sort_by(f32::total_cmp);
             let rank = (part * lengths.len() as f64).ceil() as usize;
             let exact = f64::from(lengths[rank - 1]);
