@@ -5,6 +5,7 @@
 mod clips;
 mod dataset;
 mod error;
+mod features;
 mod folds;
 mod knn;
 mod read;
