@@ -12,6 +12,10 @@ pub mod decode;
 
 pub mod replay;
 
+pub mod model;
+
+pub mod loss;
+
 pub mod eval;
 
 pub mod inspect;
