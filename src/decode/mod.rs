@@ -4,11 +4,16 @@
 //! error that names the stream and the pictures. Overloaded, the queue is full: a file source waits, a live one sheds.
 //! A decoder that fails or hangs costs its job and is replaced.
 
+mod config;
+mod decoder;
 mod error;
 mod job;
+mod pool;
 mod rgb;
 mod whole_file;
 
+pub use config::{DecodeConfig, DecoderKind};
 pub use error::DecodeError;
 pub use job::{DecodeJob, FeedUnit, RgbPicture};
+pub use pool::{DecodePool, DecodeQueue, DecodeReply, DecodeSnapshot, QueueFull};
 pub use whole_file::{VideoFrame, VideoReader};

@@ -1,9 +1,16 @@
 //! Video for tests: encoded on the spot, or found in the folder of shared clips.
 #![allow(dead_code, reason = "each test binary uses its part")]
+#![allow(clippy::unwrap_used, reason = "test code")]
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
+use bytes::Bytes;
+use comove::ingest::{AccessUnit, ByteBudget, Ledger, VideoFormat};
 use gstreamer::{self as gst, prelude::*};
+use gstreamer_app as gst_app;
 
 /// The folder of shared clips: `COMOVE_SHARED`, else `../shared` beside the repository. Without it tests on real files are
 /// left out, except under `CI=true`, where they fail.
@@ -57,4 +64,69 @@ pub fn h264(frames: u32, tail: &str, path: &Path) {
         ),
         path,
     );
+}
+
+/// The access units of a file in decoding order, taken with a pipeline of the test's own.
+pub fn access_units(path: &Path) -> Vec<Arc<AccessUnit>> {
+    gst::init().unwrap();
+    let pipeline = gst::parse::launch(
+        "filesrc name=in ! parsebin ! h264parse config-interval=-1 ! video/x-h264,stream-format=byte-stream,alignment=au \
+         ! appsink name=units sync=false",
+    )
+    .unwrap()
+    .downcast::<gst::Pipeline>()
+    .unwrap();
+    pipeline.by_name("in").unwrap().set_property("location", path);
+    let sink = pipeline
+        .by_name("units")
+        .unwrap()
+        .downcast::<gst_app::AppSink>()
+        .unwrap();
+    pipeline.set_state(gst::State::Playing).unwrap();
+    let (budget, ledger) = (ByteBudget::new(usize::MAX >> 1), Ledger::new());
+    let mut units = Vec::new();
+    while let Ok(sample) = sink.pull_sample() {
+        let caps = sample.caps().unwrap();
+        let buffer = sample.buffer().unwrap();
+        let data = Bytes::copy_from_slice(&buffer.map_readable().unwrap());
+        units.push(Arc::new(AccessUnit {
+            segment: 0,
+            index: units.len() as u64,
+            pts_ns: buffer.pts().map(gst::ClockTime::nseconds),
+            dts_ns: buffer.dts().map(gst::ClockTime::nseconds),
+            arrival_unix_ns: 0,
+            key_unit: !buffer.flags().contains(gst::BufferFlags::DELTA_UNIT),
+            format: Arc::new(VideoFormat {
+                caps: caps.to_string(),
+                width: caps
+                    .structure(0)
+                    .unwrap()
+                    .get::<i32>("width")
+                    .unwrap()
+                    .unsigned_abs(),
+                height: caps
+                    .structure(0)
+                    .unwrap()
+                    .get::<i32>("height")
+                    .unwrap()
+                    .unsigned_abs(),
+                frame_rate: (0, 1),
+            }),
+            credit: budget.try_acquire(data.len()).unwrap(),
+            receipt: ledger.receive(data.len()),
+            data,
+        }));
+    }
+    pipeline.set_state(gst::State::Null).unwrap();
+    units
+}
+
+/// Whether no other picture refers to this unit: `nal_ref_idc` of its first slice is 0.
+pub fn is_disposable(unit: &AccessUnit) -> bool {
+    let slice = unit
+        .data
+        .windows(4)
+        .find(|bytes| bytes[..3] == [0, 0, 1] && matches!(bytes[3] & 0x1f, 1 | 2 | 5))
+        .unwrap();
+    slice[3] >> 5 & 3 == 0
 }
