@@ -19,3 +19,9 @@ pub mod loss;
 pub mod eval;
 
 pub mod inspect;
+
+pub mod telemetry;
+
+pub mod server;
+
+pub mod config;

@@ -1,0 +1,175 @@
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::ingest::{Fate, LedgerSnapshot};
+use crate::telemetry::Pulse;
+
+/// `GET /api/v1/status`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct StatusView {
+    /// Version of the program.
+    pub version: String,
+    /// `starting`, `running` or `stopping`.
+    pub state: String,
+    /// Seconds since the program started.
+    pub uptime_seconds: f64,
+    /// What keeps it from being ready; empty when it is.
+    pub not_ready: Vec<String>,
+    /// Heartbeats.
+    pub stages: Vec<StageView>,
+    /// How many streams are in which state.
+    pub streams: BTreeMap<String, usize>,
+    /// The replay buffer.
+    pub replay: Option<ReplayView>,
+    /// The learner, from its first report on.
+    pub train: Option<TrainView>,
+}
+
+/// A stage's sign of life.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct StageView {
+    /// Which stage.
+    pub stage: String,
+    /// Whether it has been silent for no longer than it may.
+    pub alive: bool,
+    /// Seconds since its last beat.
+    pub silent_seconds: f64,
+    /// Seconds that it may be silent.
+    pub silence_allowed_seconds: f64,
+}
+
+impl From<Pulse> for StageView {
+    fn from(pulse: Pulse) -> Self {
+        Self {
+            alive: pulse.is_alive(),
+            silent_seconds: pulse.silence.as_secs_f64(),
+            silence_allowed_seconds: pulse.silence_allowed.as_secs_f64(),
+            stage: pulse.stage,
+        }
+    }
+}
+
+/// The replay buffer.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ReplayView {
+    /// Samples held.
+    pub samples: u64,
+    /// Memory that they take.
+    pub bytes: u64,
+    /// Memory that they may take.
+    pub capacity_bytes: u64,
+    /// Samples taken since the start.
+    pub inserted: u64,
+    /// Draws since the start.
+    pub sampled: u64,
+    /// Samples that made room since the start.
+    pub evicted: u64,
+}
+
+/// The learner at its last report. A figure that was not finite is null.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct TrainView {
+    /// Size of the networks.
+    pub preset: String,
+    /// Where they run.
+    pub device: String,
+    /// Optimiser step, counted over all resumes.
+    pub step: u64,
+    /// The loss that is minimised.
+    pub loss: f64,
+    /// The key frame's task.
+    pub context: TaskView,
+    /// The motion's task.
+    pub motion: TaskView,
+    /// Spread of the embeddings.
+    pub embedding_std: f64,
+    /// Effective rank of the embeddings.
+    pub effective_rank: f64,
+    /// Throughput.
+    pub samples_per_second: f64,
+    /// Learning rate.
+    pub learning_rate: f64,
+    /// Steps left out because something was not finite.
+    pub nonfinite_steps: u64,
+}
+
+/// One of the two tasks.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct TaskView {
+    /// Its loss.
+    pub loss: f64,
+    /// Share of queries whose positive came out nearest.
+    pub top1: f64,
+    /// What that would be without any knowledge.
+    pub chance: f64,
+}
+
+/// One entry of `GET /api/v1/streams`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct StreamView {
+    /// Name in config, logs and metrics.
+    pub name: String,
+    /// Where it comes from, without credentials.
+    pub source: String,
+    /// As in `comove_stream_state`.
+    pub state: String,
+    /// What ended it last, without credentials.
+    pub last_error: Option<String>,
+    /// Times its pipeline was started again.
+    pub restarts: u64,
+    /// Its access units.
+    pub account: AccountView,
+}
+
+/// A stream's access units: received = used + all skipped + all dropped + buffered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct AccountView {
+    /// Access units that left the demuxer.
+    pub received: u64,
+    /// Bytes that left the demuxer.
+    pub received_bytes: u64,
+    /// Part of at least one sample.
+    pub used: u64,
+    /// Left out on purpose, by reason.
+    pub skipped: BTreeMap<&'static str, u64>,
+    /// Lost, by reason.
+    pub dropped: BTreeMap<&'static str, u64>,
+    /// Still held by some stage.
+    pub buffered: u64,
+}
+
+impl From<&LedgerSnapshot> for AccountView {
+    fn from(account: &LedgerSnapshot) -> Self {
+        let reasons = |wanted: fn(&Fate) -> bool| {
+            let fates = Fate::ALL.into_iter().filter(wanted);
+            fates
+                .map(|fate| (fate.label(), account.settled(fate)))
+                .filter(|(_, units)| *units > 0)
+                .collect()
+        };
+        Self {
+            received: account.received,
+            received_bytes: account.received_bytes,
+            used: account.settled(Fate::Used),
+            skipped: reasons(|fate| matches!(fate, Fate::Skipped(_))),
+            dropped: reasons(|fate| matches!(fate, Fate::Dropped(_))),
+            buffered: account.buffered,
+        }
+    }
+}
+
+/// One entry of `GET /api/v1/checkpoints`, and the answer to a POST.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct CheckpointView {
+    /// Optimiser step.
+    pub step: u64,
+    /// Folder.
+    pub path: String,
+    /// When it was written, RFC 3339.
+    pub written_at: String,
+    /// Size of all its files.
+    pub bytes: u64,
+    /// Whether `latest` points at it.
+    pub latest: bool,
+}
