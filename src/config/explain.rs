@@ -119,6 +119,13 @@ fn in_plain_words(expected: &str) -> String {
         "u32" => format!("a whole number from 0 to {}", u32::MAX),
         "u64" | "usize" => "a whole number, 0 or more".to_owned(),
         "i8" | "i16" | "i32" | "i64" | "isize" => "a whole number".to_owned(),
+        "a nonzero u8" | "a nonzero u16" | "a nonzero u32" | "a nonzero u64" | "a nonzero usize" => {
+            "a whole number, 1 or more".to_owned()
+        }
+        "a duration" => "a time such as \"30s\", \"10m\" or \"1h 30m\"".to_owned(),
+        "an integer or string" | "parsable string" | "integer overflow" => {
+            "a size such as \"512 MiB\" or \"2 GiB\"".to_owned()
+        }
         "a boolean" => "true or false".to_owned(),
         "a string" => "text in quotes".to_owned(),
         "a sequence" => "a list in square brackets".to_owned(),

@@ -8,6 +8,7 @@ mod error;
 mod explain;
 mod overrides;
 mod redact;
+mod run;
 
 #[cfg(test)]
 mod reference_test;
@@ -18,6 +19,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::decode::DecodeConfig;
+use crate::replay::ReplayConfig;
 use crate::server::ServerConfig;
 use crate::telemetry::LogConfig;
 use document::Document;
@@ -25,11 +28,18 @@ use document::Document;
 pub use error::ConfigError;
 pub use overrides::Overrides;
 pub use redact::redact;
+pub use run::{Resume, RunConfig};
 
 /// Everything that can be configured, section by section.
 #[derive(Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
+    /// `[run]`.
+    pub run: RunConfig,
+    /// `[decode]`.
+    pub decode: DecodeConfig,
+    /// `[replay]`.
+    pub replay: ReplayConfig,
     /// `[server]`.
     pub server: ServerConfig,
     /// `[log]`.

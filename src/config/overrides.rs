@@ -3,6 +3,10 @@ use super::document::Document;
 /// What the command line says about the run; it goes before the file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Overrides {
+    /// `--resume[=WHEN]`.
+    pub resume: Option<String>,
+    /// `--max-duration TIME`.
+    pub max_duration: Option<String>,
     /// `--listen ADDRESS`.
     pub listen: Option<String>,
     /// `--log-format FORMAT`.
@@ -11,11 +15,16 @@ pub struct Overrides {
 
 impl Overrides {
     pub(super) fn lay_over(&self, document: &mut Document) {
-        if let Some(listen) = &self.listen {
-            document.set("--listen", "server", "listen", listen.as_str());
-        }
-        if let Some(format) = &self.log_format {
-            document.set("--log-format", "log", "format", format.as_str());
+        let texts = [
+            ("--resume", "run", "resume", &self.resume),
+            ("--max-duration", "run", "max_duration", &self.max_duration),
+            ("--listen", "server", "listen", &self.listen),
+            ("--log-format", "log", "format", &self.log_format),
+        ];
+        for (option, section, key, value) in texts {
+            if let Some(value) = value {
+                document.set(option, section, key, value.as_str());
+            }
         }
     }
 }

@@ -72,6 +72,26 @@ fn a_bad_value_is_named_with_its_key_and_what_is_allowed() {
             "\"json\"",
         ],
     );
+    refused(
+        "[decode]\nthreads = 0",
+        &["decode.threads = 0", "a whole number, 1 or more"],
+    );
+    refused(
+        "[decode]\ndeadline = 'soon'",
+        &["decode.deadline = \"soon\"", "a time such as \"30s\""],
+    );
+    refused(
+        "[replay]\ncapacity = 'much'",
+        &["replay.capacity = \"much\"", "such as \"512 MiB\""],
+    );
+    refused(
+        "[replay]\nmin_samples = -1",
+        &["replay.min_samples = -1", "a whole number, 0 or more"],
+    );
+    refused(
+        "[replay]\nsamples_per_insert = 'x'",
+        &["replay.samples_per_insert = \"x\"", "a number"],
+    );
     refused("log = 3", &["log = 3", "a section"]);
     refused(
         "[log]\nfilter = 'loud'",

@@ -67,8 +67,8 @@ fn trim_zeros(nal: &[u8]) -> &[u8] {
 
 /// Cuts a byte stream that arrives in pieces of any size into access units.
 ///
-/// An access unit here begins at the first NAL unit of types 6 to 9 or 14 to 18 after the last slice of a primary
-/// coded picture, or at the first slice of a new primary coded picture (7.4.1.2.3). A slice belongs to a new
+/// An access unit here begins at the first NAL unit of types 6 to 9 after the last slice of a primary coded picture
+/// (other types that motion does not depend on begin none), or at the first slice of a new primary coded picture (7.4.1.2.3). A slice belongs to a new
 /// *access unit* if it differs from the one before as in 7.4.1.2.4, so the two fields of a frame come as two.
 /// Its result does not depend on where the pieces were cut.
 #[derive(Debug, Default)]
@@ -221,13 +221,13 @@ impl PictureBoundary {
                 }
                 starts
             }
-            nut::SEI | nut::SPS | nut::PPS | nut::ACCESS_UNIT_DELIMITER | 14..=18 => {
+            nut::SEI | nut::SPS | nut::PPS | nut::ACCESS_UNIT_DELIMITER => {
                 if header.nal_unit_type == nut::SPS {
                     self.read_sps(nal, rbsp);
                 } else if header.nal_unit_type == nut::PPS {
                     self.read_pps(nal, rbsp);
                 }
-                let starts = self.has_slice && header.nal_unit_type != 14;
+                let starts = self.has_slice;
                 if starts {
                     self.has_slice = false;
                     self.last_slice = None;
@@ -256,7 +256,10 @@ impl PictureBoundary {
     fn read_pps(&mut self, nal: &[u8], rbsp: &mut Vec<u8>) {
         unescape(nal, rbsp);
         if let Ok(pps) = super::pps::Pps::parse(&mut BitReader::new(rbsp)) {
-            let facts = (pps.seq_parameter_set_id, pps.bottom_field_pic_order_in_frame_present_flag);
+            let facts = (
+                pps.seq_parameter_set_id,
+                pps.bottom_field_pic_order_in_frame_present_flag,
+            );
             self.pps.insert(pps.pic_parameter_set_id, facts);
         }
     }
@@ -297,6 +300,11 @@ impl PictureBoundary {
             return None;
         }
         let is_reference = header.nal_ref_idc != 0;
-        Some(SliceKey { pic_parameter_set_id, idr, is_reference, identity })
+        Some(SliceKey {
+            pic_parameter_set_id,
+            idr,
+            is_reference,
+            identity,
+        })
     }
 }

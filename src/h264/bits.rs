@@ -36,7 +36,13 @@ impl<'a> BitReader<'a> {
             Some(last) => (last as u64 + 1) * 8 - 1 - u64::from(buffer[last].trailing_zeros()),
             None => 0,
         };
-        let mut reader = BitReader { buffer, window: 0, valid: 0, next: 0, data_bits };
+        let mut reader = BitReader {
+            buffer,
+            window: 0,
+            valid: 0,
+            next: 0,
+            data_bits,
+        };
         reader.refill();
         reader
     }
@@ -104,7 +110,9 @@ impl<'a> BitReader<'a> {
     /// Skips any number of bits.
     pub(crate) fn skip(&mut self, bits: u64) {
         let to = self.position().saturating_add(bits);
-        self.next = usize::try_from(to / 8).unwrap_or(usize::MAX / 2).min(self.buffer.len());
+        self.next = usize::try_from(to / 8)
+            .unwrap_or(usize::MAX / 2)
+            .min(self.buffer.len());
         self.window = 0;
         self.valid = 0;
         self.refill();
@@ -201,6 +209,10 @@ impl<'a> BitReader<'a> {
 
     /// Fails when more was read than the RBSP holds.
     pub(crate) fn check(&self, element: &'static str) -> Syntax<()> {
-        if self.overrun() { Err(SyntaxError::Truncated { element }) } else { Ok(()) }
+        if self.overrun() {
+            Err(SyntaxError::Truncated { element })
+        } else {
+            Ok(())
+        }
     }
 }

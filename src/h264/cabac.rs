@@ -64,7 +64,13 @@ impl<'a> Arith<'a> {
     /// Initialisation (9.3.1.2) at byte `at` of a padded buffer.
     pub(crate) fn new(data: &'a [u8], at: usize) -> Arith<'a> {
         let value = load_be64(data, at);
-        Arith { data, range: 510 << ALIGN, value, ahead: 47, next: at + 7 }
+        Arith {
+            data,
+            range: 510 << ALIGN,
+            value,
+            ahead: 47,
+            next: at + 7,
+        }
     }
 
     /// Bits of the buffer used so far, including the nine of initialisation.
@@ -140,9 +146,10 @@ impl<'a> Arith<'a> {
         bit
     }
 
-    /// After a terminating bin: where the bytes after it begin.
+    /// After a terminating bin: where the bytes after it begin. The seven bits of the last renormalisation were not
+    /// written by the encoder (9.3.4.5).
     pub(crate) fn aligned_byte(&self) -> usize {
-        self.position().div_ceil(8) as usize
+        (self.position() - 7).div_ceil(8) as usize
     }
 
     pub(crate) fn data(&self) -> &'a [u8] {
@@ -156,6 +163,10 @@ pub(crate) fn init_states(states: &mut States, init: usize, slice_qp_y: i32) {
     let qp = slice_qp_y.clamp(0, 51) as i16;
     for (state, &(m, n)) in states.iter_mut().zip(table.iter()) {
         let pre = (((i16::from(m) * qp) >> 4) + i16::from(n)).clamp(1, 126);
-        *state = if pre <= 63 { (63 - pre) * 2 } else { (pre - 64) * 2 + 1 } as u8;
+        *state = if pre <= 63 {
+            (63 - pre) * 2
+        } else {
+            (pre - 64) * 2 + 1
+        } as u8;
     }
 }

@@ -6,19 +6,31 @@ use super::entropy::{BLOCK, PLANE, Residual};
 use super::error::{Syntax, SyntaxError};
 
 /// ctxIdxOffset + ctxBlockCatOffset of coded_block_flag, by ctxBlockCat (Tables 9-34, 9-40).
-const CODED_BLOCK_FLAG: [usize; 14] = [85, 89, 93, 97, 101, 1012, 460, 464, 468, 1016, 472, 476, 480, 1020];
+const CODED_BLOCK_FLAG: [usize; 14] = [
+    85, 89, 93, 97, 101, 1012, 460, 464, 468, 1016, 472, 476, 480, 1020,
+];
 /// The same of significant_coeff_flag, for frame and field macroblocks.
 const SIGNIFICANT: [[usize; 14]; 2] = [
-    [105, 120, 134, 149, 152, 402, 484, 499, 513, 660, 528, 543, 557, 718],
-    [277, 292, 306, 321, 324, 436, 776, 791, 805, 675, 820, 835, 849, 733],
+    [
+        105, 120, 134, 149, 152, 402, 484, 499, 513, 660, 528, 543, 557, 718,
+    ],
+    [
+        277, 292, 306, 321, 324, 436, 776, 791, 805, 675, 820, 835, 849, 733,
+    ],
 ];
 /// The same of last_significant_coeff_flag.
 const LAST: [[usize; 14]; 2] = [
-    [166, 181, 195, 210, 213, 417, 572, 587, 601, 690, 616, 631, 645, 748],
-    [338, 353, 367, 382, 385, 451, 864, 879, 893, 699, 908, 923, 937, 757],
+    [
+        166, 181, 195, 210, 213, 417, 572, 587, 601, 690, 616, 631, 645, 748,
+    ],
+    [
+        338, 353, 367, 382, 385, 451, 864, 879, 893, 699, 908, 923, 937, 757,
+    ],
 ];
 /// The same of coeff_abs_level_minus1.
-const ABS_LEVEL: [usize; 14] = [227, 237, 247, 257, 266, 426, 952, 962, 972, 708, 982, 992, 1002, 766];
+const ABS_LEVEL: [usize; 14] = [
+    227, 237, 247, 257, 266, 426, 952, 962, 972, 708, 982, 992, 1002, 766,
+];
 
 /// ctxIdxInc of significant_coeff_flag in 8x8 blocks, by levelListIdx (Table 9-43), frame and field.
 #[rustfmt::skip]
@@ -68,7 +80,14 @@ fn luma(arith: &mut Arith<'_>, states: &mut States, r: &mut Residual, plane: usi
         let inc = usize::from(r.dc_a >> plane & 1) + 2 * usize::from(r.dc_b >> plane & 1);
         if arith.decision(states, CODED_BLOCK_FLAG[cat] + inc) != 0 {
             r.dc |= 1 << plane;
-            block_4x4(arith, states, SIGNIFICANT[field][cat], LAST[field][cat], ABS_LEVEL[cat], 15)?;
+            block_4x4(
+                arith,
+                states,
+                SIGNIFICANT[field][cat],
+                LAST[field][cat],
+                ABS_LEVEL[cat],
+                15,
+            )?;
         }
         if r.coded_block_pattern & 15 == 0 {
             return Ok(());
@@ -76,7 +95,14 @@ fn luma(arith: &mut Arith<'_>, states: &mut States, r: &mut Residual, plane: usi
         let cat = cat + 1;
         let (sig, last, abs) = (SIGNIFICANT[field][cat], LAST[field][cat], ABS_LEVEL[cat]);
         for place in BLOCK {
-            coded_4x4(arith, states, r, at + place, CODED_BLOCK_FLAG[cat], (sig, last, abs, 14))?;
+            coded_4x4(
+                arith,
+                states,
+                r,
+                at + place,
+                CODED_BLOCK_FLAG[cat],
+                (sig, last, abs, 14),
+            )?;
         }
         return Ok(());
     }
@@ -109,7 +135,14 @@ fn luma(arith: &mut Arith<'_>, states: &mut States, r: &mut Residual, plane: usi
             continue;
         }
         for &place in &BLOCK[4 * b8..4 * b8 + 4] {
-            coded_4x4(arith, states, r, at + place, CODED_BLOCK_FLAG[cat], (sig, last, abs, 15))?;
+            coded_4x4(
+                arith,
+                states,
+                r,
+                at + place,
+                CODED_BLOCK_FLAG[cat],
+                (sig, last, abs, 15),
+            )?;
         }
     }
     Ok(())

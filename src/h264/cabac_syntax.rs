@@ -15,7 +15,10 @@ impl<'a> Cabac<'a> {
     pub(crate) fn new(data: &'a [u8], at: usize, init: usize, slice_qp_y: i32) -> Cabac<'a> {
         let mut states = [0; 1024];
         init_states(&mut states, init, slice_qp_y);
-        Cabac { arith: Arith::new(data, at), states }
+        Cabac {
+            arith: Arith::new(data, at),
+            states,
+        }
     }
 
     #[inline(always)]
@@ -71,7 +74,11 @@ impl Entropy for Cabac<'_> {
         if self.bin(14) != 0 {
             return 5 + self.intra_mb_type(17, 18, false);
         }
-        if self.bin(15) == 0 { 3 * self.bin(16) as u32 } else { 2 - self.bin(17) as u32 }
+        if self.bin(15) == 0 {
+            3 * self.bin(16) as u32
+        } else {
+            2 - self.bin(17) as u32
+        }
     }
 
     fn mb_type_b(&mut self, inc: usize) -> u32 {

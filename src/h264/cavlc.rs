@@ -123,7 +123,11 @@ impl Entropy for Cavlc<'_> {
 
     #[inline]
     fn residual(&mut self, r: &mut Residual) -> Syntax<()> {
-        if self.partitioned { Ok(()) } else { super::cavlc_residual::residual(&mut self.bits, r) }
+        if self.partitioned {
+            Ok(())
+        } else {
+            super::cavlc_residual::residual(&mut self.bits, r)
+        }
     }
 
     fn pcm_samples(&mut self, bits: u64) {

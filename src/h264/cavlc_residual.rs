@@ -16,7 +16,11 @@ struct CoeffToken {
     trailing_ones: u8,
 }
 
-const NO_TOKEN: CoeffToken = CoeffToken { length: 0, total: 0, trailing_ones: 0 };
+const NO_TOKEN: CoeffToken = CoeffToken {
+    length: 0,
+    total: 0,
+    trailing_ones: 0,
+};
 
 /// Codewords have at most this many leading zeros.
 const MAX_ZEROS: usize = 16;
@@ -33,14 +37,22 @@ const fn put_token(table: &mut TokenTable, code: &str, total: usize, trailing_on
     while zeros < code.len() && code[zeros] == b'0' {
         zeros += 1;
     }
-    let rest = if zeros < code.len() { code.len() - zeros - 1 } else { 0 };
+    let rest = if zeros < code.len() {
+        code.len() - zeros - 1
+    } else {
+        0
+    };
     let mut bits = 0;
     let mut i = 0;
     while i < rest {
         bits = bits * 2 + (code[zeros + 1 + i] - b'0') as usize;
         i += 1;
     }
-    let token = CoeffToken { length: code.len() as u8, total: total as u8, trailing_ones: trailing_ones as u8 };
+    let token = CoeffToken {
+        length: code.len() as u8,
+        total: total as u8,
+        trailing_ones: trailing_ones as u8,
+    };
     let free = 3 - rest;
     let mut k = 0;
     // A codeword of zeros only ends where the table does.
@@ -91,7 +103,11 @@ const fn fixed_table() -> [CoeffToken; 64] {
                     value = value * 2 + (code[i] - b'0') as usize;
                     i += 1;
                 }
-                table[value] = CoeffToken { length: 6, total: total as u8, trailing_ones: ones as u8 };
+                table[value] = CoeffToken {
+                    length: 6,
+                    total: total as u8,
+                    trailing_ones: ones as u8,
+                };
             }
             ones += 1;
         }
@@ -201,7 +217,11 @@ fn chroma(bits: &mut BitReader<'_>, r: &mut Residual) -> Syntax<()> {
     if pattern == 0 {
         return Ok(());
     }
-    let dc = if r.chroma_array_type == 1 { Block::ChromaDc } else { Block::ChromaDc422 };
+    let dc = if r.chroma_array_type == 1 {
+        Block::ChromaDc
+    } else {
+        Block::ChromaDc422
+    };
     block(bits, dc, 0)?;
     block(bits, dc, 0)?;
     if pattern & 2 == 0 {
@@ -222,7 +242,11 @@ fn chroma(bits: &mut BitReader<'_>, r: &mut Residual) -> Syntax<()> {
 #[inline(always)]
 fn n_c(nz: &[u8], place: usize) -> usize {
     let sum = usize::from(nz[place - 1]) + usize::from(nz[place - 8]);
-    let n_c = if sum < usize::from(NOT_AVAILABLE) { (sum + 1) >> 1 } else { sum };
+    let n_c = if sum < usize::from(NOT_AVAILABLE) {
+        (sum + 1) >> 1
+    } else {
+        sum
+    };
     n_c & 31
 }
 
@@ -231,7 +255,13 @@ static TOKEN_CLASS: [u8; 32] = {
     let mut table = [3; 32];
     let mut n_c = 0;
     while n_c < 8 {
-        table[n_c] = if n_c < 2 { 0 } else if n_c < 4 { 1 } else { 2 };
+        table[n_c] = if n_c < 2 {
+            0
+        } else if n_c < 4 {
+            1
+        } else {
+            2
+        };
         n_c += 1;
     }
     table
@@ -319,7 +349,10 @@ fn levels(bits: &mut BitReader<'_>, total: usize, ones: usize) -> Syntax<()> {
         let level_prefix = window.leading_zeros();
         let (level_code, length) = if level_prefix < 14 || (level_prefix == 14 && suffix_length > 0) {
             let suffix = ((window << (level_prefix + 1)) >> 1 >> (63 - suffix_length)) as u32;
-            ((level_prefix << suffix_length) + suffix, level_prefix + 1 + suffix_length)
+            (
+                (level_prefix << suffix_length) + suffix,
+                level_prefix + 1 + suffix_length,
+            )
         } else {
             escape(window, level_prefix, suffix_length)?
         };
@@ -337,7 +370,11 @@ fn levels(bits: &mut BitReader<'_>, total: usize, ones: usize) -> Syntax<()> {
 /// levelCode and the number of bits of a level_prefix of 14 without suffix, or of 15 and more.
 #[cold]
 fn escape(window: u64, level_prefix: u32, suffix_length: u32) -> Syntax<(u32, u32)> {
-    let size = if level_prefix == 14 { 4 } else { level_prefix.saturating_sub(3) };
+    let size = if level_prefix == 14 {
+        4
+    } else {
+        level_prefix.saturating_sub(3)
+    };
     // Levels of 14-bit samples fit in a level_prefix of 22; more does not fit in the window.
     if level_prefix > 22 {
         return Err(SyntaxError::invalid("level_prefix", level_prefix));

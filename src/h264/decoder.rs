@@ -124,7 +124,9 @@ impl MotionDecoder {
                 continue;
             };
             match header.nal_unit_type {
-                nut::SLICE | nut::IDR_SLICE | nut::PARTITION_A => self.slice_nal(nal, header, &mut outcome, sink),
+                nut::SLICE | nut::IDR_SLICE | nut::PARTITION_A => {
+                    self.slice_nal(nal, header, &mut outcome, sink)
+                }
                 nut::SPS => self.sps_nal(nal, &mut outcome),
                 nut::PPS => self.pps_nal(nal, &mut outcome),
                 nut::SEI => self.sei_nal(nal),
@@ -219,7 +221,11 @@ impl MotionDecoder {
     }
 
     fn slice_nal(&mut self, nal: &[u8], header: NalHeader, outcome: &mut Outcome, sink: Sink<'_>) {
-        let kind = if header.nal_unit_type == nut::PARTITION_A { NalKind::DataPartition } else { NalKind::Slice };
+        let kind = if header.nal_unit_type == nut::PARTITION_A {
+            NalKind::DataPartition
+        } else {
+            NalKind::Slice
+        };
         let mut rbsp = std::mem::take(&mut self.rbsp);
         unescape(nal, &mut rbsp);
         let mut r = BitReader::new(&rbsp);
@@ -244,14 +250,27 @@ impl MotionDecoder {
         let start = SliceStart::parse(r)?;
         let missing = |set, id| SyntaxError::MissingSet { set, id };
         let pps_id = start.pic_parameter_set_id;
-        let pps = self.pps.get(pps_id as usize).cloned().flatten().ok_or(missing(NalKind::Pps, pps_id))?;
+        let pps = self
+            .pps
+            .get(pps_id as usize)
+            .cloned()
+            .flatten()
+            .ok_or(missing(NalKind::Pps, pps_id))?;
         let sps_id = pps.seq_parameter_set_id;
-        let sps = self.sps.get(sps_id as usize).cloned().flatten().ok_or(missing(NalKind::Sps, sps_id))?;
+        let sps = self
+            .sps
+            .get(sps_id as usize)
+            .cloned()
+            .flatten()
+            .ok_or(missing(NalKind::Sps, sps_id))?;
         self.header.parse(r, start, nal, &sps, &pps)?;
         if self.header.redundant_pic_cnt > 0 || self.header.colour_plane_id != 0 {
             return Ok(());
         }
-        let new_picture = self.current.as_ref().is_none_or(|c| self.header.begins_new_picture(&c.header));
+        let new_picture = self
+            .current
+            .as_ref()
+            .is_none_or(|c| self.header.begins_new_picture(&c.header));
         if new_picture {
             self.finish_picture(outcome, sink);
             if !self.may_start(outcome) {
@@ -276,7 +295,11 @@ impl MotionDecoder {
             self.first_field = None;
             return true;
         }
-        if self.skipped_header.as_ref().is_none_or(|last| self.header.begins_new_picture(last)) {
+        if self
+            .skipped_header
+            .as_ref()
+            .is_none_or(|last| self.header.begins_new_picture(last))
+        {
             outcome.skipped += 1;
         }
         self.skipped_header = Some(self.header.clone());
@@ -301,7 +324,11 @@ impl MotionDecoder {
     }
 
     fn begin_picture(&mut self, sps: Arc<Sps>) {
-        let format = (sps.pic_width_in_mbs, sps.frame_height_in_mbs(), sps.frame_mbs_only_flag);
+        let format = (
+            sps.pic_width_in_mbs,
+            sps.frame_height_in_mbs(),
+            sps.frame_mbs_only_flag,
+        );
         if self.format != Some(format) {
             self.dpb.clear();
             self.dpb.drop_pool();
@@ -326,12 +353,23 @@ impl MotionDecoder {
         motion.reset(sps.pic_width_in_mbs as usize, height as usize);
         motion.slots = [Slot::default(); MAX_REF_FRAMES];
         for (slot, frame) in motion.slots.iter_mut().zip(&self.dpb.frames) {
-            *slot = Slot { id: frame.id, poc: frame.poc };
+            *slot = Slot {
+                id: frame.id,
+                poc: frame.poc,
+            };
         }
         motion.header = self.picture_header(&sps, structure, poc, height);
         let header = self.header.clone();
         let second_field = first.is_some();
-        self.current = Some(CurrentPicture { motion, sps, header, id, structure, poc, second_field });
+        self.current = Some(CurrentPicture {
+            motion,
+            sps,
+            header,
+            id,
+            structure,
+            poc,
+            second_field,
+        });
     }
 
     fn picture_header(&self, sps: &Sps, structure: u8, poc: [i32; 2], height_mbs: u32) -> PictureHeader {
@@ -345,6 +383,7 @@ impl MotionDecoder {
             },
             idr: sh.idr(),
             recovery_point: self.recovery_point,
+            mmco5: sh.has_mmco5(),
             nal_ref_idc: sh.nal_ref_idc,
             slice_types: Default::default(),
             poc: order_cnt_of(structure, poc),
@@ -392,7 +431,14 @@ impl MotionDecoder {
             let poc = self.poc.decode_non_existing(sps, next);
             let id = self.new_id();
             let max_num_ref_frames = sps.max_num_ref_frames as usize;
-            let m = Marking { id, structure: FRAME, frame_num: next, max_frame_num, max_num_ref_frames, poc };
+            let m = Marking {
+                id,
+                structure: FRAME,
+                frame_num: next,
+                max_frame_num,
+                max_num_ref_frames,
+                poc,
+            };
             self.dpb.insert_non_existing(&m);
             self.prev_ref_frame_num = Some(next);
             next = (next + 1) & (max_frame_num - 1);
@@ -415,7 +461,6 @@ impl MotionDecoder {
             frame_num: sh.frame_num,
             max_frame_num: 1 << sps.log2_max_frame_num,
             poc: picture.header.poc,
-            own_frame: current.second_field.then_some(current.id),
             poc_type_0: sps.pic_order_cnt_type == 0,
         };
         self.builder.build(&self.dpb, &context, sh, &mut self.lists);
@@ -434,7 +479,11 @@ impl MotionDecoder {
             pps,
             sh,
             lists: &self.lists,
-            group_map: if pps.slice_groups.is_some() { &self.group_map } else { &[] },
+            group_map: if pps.slice_groups.is_some() {
+                &self.group_map
+            } else {
+                &[]
+            },
             structure,
             poc: current.poc,
             colocated,
@@ -443,7 +492,11 @@ impl MotionDecoder {
         if pps.entropy_coding_mode_flag {
             r.align();
             let (data, at) = r.remaining_bytes();
-            let init = if sh.slice_type.is_intra() { 0 } else { sh.cabac_init_idc as usize + 1 };
+            let init = if sh.slice_type.is_intra() {
+                0
+            } else {
+                sh.cabac_init_idc as usize + 1
+            };
             let entropy = Cabac::new(data, at, init, sh.slice_qp_y);
             run(entropy, mbaff, &context, picture, &mut self.scratch, r)
         } else {
@@ -451,7 +504,14 @@ impl MotionDecoder {
             if partitioned {
                 let _slice_id = r.ue();
             }
-            run(Cavlc::new(r.clone(), partitioned), mbaff, &context, picture, &mut self.scratch, r)
+            run(
+                Cavlc::new(r.clone(), partitioned),
+                mbaff,
+                &context,
+                picture,
+                &mut self.scratch,
+                r,
+            )
         }
     }
 
@@ -464,7 +524,11 @@ impl MotionDecoder {
         let sh = &current.header;
         if lost > 0 {
             let of = current.motion.flags.len() as u32;
-            outcome.fail(DecodeError::MissingMacroblocks { frame_num: sh.frame_num, lost, of });
+            outcome.fail(DecodeError::MissingMacroblocks {
+                frame_num: sh.frame_num,
+                lost,
+                of,
+            });
             self.waiting = true;
         }
         sink(&MotionField::new(&current.motion, current.id));
@@ -475,12 +539,20 @@ impl MotionDecoder {
             // tempPicOrderCnt is subtracted (8.2.1).
             let temp = order_cnt_of(current.structure, poc);
             poc = [poc[0].wrapping_sub(temp), poc[1].wrapping_sub(temp)];
-            self.poc.reset_by_mmco5(if current.structure == BOTTOM { 0 } else { poc[0] });
+            self.poc
+                .reset_by_mmco5(if current.structure == BOTTOM { 0 } else { poc[0] });
         }
         let frame_num = if mmco5 { 0 } else { sh.frame_num };
         if !current.second_field && current.structure != FRAME {
             let (id, structure, idr) = (current.id, current.structure, sh.idr());
-            self.first_field = Some(FirstField { id, structure, frame_num, reference, idr, poc });
+            self.first_field = Some(FirstField {
+                id,
+                structure,
+                frame_num,
+                reference,
+                idr,
+                poc,
+            });
         }
         if reference {
             self.prev_ref_frame_num = Some(frame_num);

@@ -104,7 +104,10 @@ impl<E: Entropy, const MBAFF: bool> SliceDecoder<'_, E, MBAFF> {
     /// Writes the result for a whole macroblock to the picture.
     pub(crate) fn store_direct(&mut self) {
         self.pic.mv[self.pos] = self.direct_mv;
-        let mut refs = MbRefs { ref_idx: self.direct_ref, ..MbRefs::NONE };
+        let mut refs = MbRefs {
+            ref_idx: self.direct_ref,
+            ..MbRefs::NONE
+        };
         for list in 0..2 {
             for quadrant in 0..4 {
                 refs.ref_pic[list][quadrant] = self.ref_pic(list, self.direct_ref[list][quadrant]);
@@ -115,7 +118,11 @@ impl<E: Entropy, const MBAFF: bool> SliceDecoder<'_, E, MBAFF> {
 
     /// Derives vectors and references of all four 8x8 blocks.
     pub(crate) fn derive_direct(&mut self) {
-        if self.c.sh.direct_spatial_mv_pred_flag { self.spatial_direct() } else { self.temporal_direct() }
+        if self.c.sh.direct_spatial_mv_pred_flag {
+            self.spatial_direct()
+        } else {
+            self.temporal_direct()
+        }
     }
 
     /// The macroblock (position) and row of 4x4 blocks of colPic beside block row `row` (Table 8-6).
@@ -131,7 +138,12 @@ impl<E: Entropy, const MBAFF: bool> SliceDecoder<'_, E, MBAFF> {
                     let bottom = usize::from(self.c.structure == BOTTOM);
                     (frame, pair + bottom * width, row, VertMvScale::OneToOne)
                 } else {
-                    (frame, pair + (row >> 1) * width, 2 * row & 3, VertMvScale::FrameToField)
+                    (
+                        frame,
+                        pair + (row >> 1) * width,
+                        (2 * row) & 3,
+                        VertMvScale::FrameToField,
+                    )
                 }
             } else {
                 (c.fields[c.nearer_field]?, self.pos, row, VertMvScale::OneToOne)
@@ -145,18 +157,29 @@ impl<E: Entropy, const MBAFF: bool> SliceDecoder<'_, E, MBAFF> {
                 (frame, pos, 2 * (y & 1) + (row >> 1), VertMvScale::FieldToFrame)
             } else {
                 let pos = ((y & !1) + (row >> 1)) * width + x;
-                (frame, pos, 2 * row & 3, VertMvScale::FrameToField)
+                (frame, pos, (2 * row) & 3, VertMvScale::FrameToField)
             }
         } else {
             let pos = (y >> 1) * width + x;
             if MBAFF && self.field {
                 (c.fields[y & 1]?, pos, row, VertMvScale::OneToOne)
             } else {
-                (c.fields[c.nearer_field]?, pos, 2 * (y & 1) + (row >> 1), VertMvScale::FieldToFrame)
+                (
+                    c.fields[c.nearer_field]?,
+                    pos,
+                    2 * (y & 1) + (row >> 1),
+                    VertMvScale::FieldToFrame,
+                )
             }
         };
         let flags = *pic.flags.get(pos)?;
-        let mut col = ColBlock { mv: [0; 2], ref_idx: -1, frame_id: None, structure: FRAME, scale };
+        let mut col = ColBlock {
+            mv: [0; 2],
+            ref_idx: -1,
+            frame_id: None,
+            structure: FRAME,
+            scale,
+        };
         if flags & (INTRA | LOST) != 0 {
             return Some(col);
         }
@@ -181,7 +204,11 @@ impl<E: Entropy, const MBAFF: bool> SliceDecoder<'_, E, MBAFF> {
     #[inline(always)]
     fn corner(&self, quadrant: usize, sub: usize) -> (usize, usize) {
         let (x8, y8) = (quadrant & 1, quadrant >> 1);
-        if self.c.sps.direct_8x8_inference_flag { (x8 * 3, y8 * 3) } else { (x8 * 2 + (sub & 1), y8 * 2 + (sub >> 1)) }
+        if self.c.sps.direct_8x8_inference_flag {
+            (x8 * 3, y8 * 3)
+        } else {
+            (x8 * 2 + (sub & 1), y8 * 2 + (sub >> 1))
+        }
     }
 
     /// Clause 8.4.1.2.2.
@@ -193,7 +220,9 @@ impl<E: Entropy, const MBAFF: bool> SliceDecoder<'_, E, MBAFF> {
             let grid = &self.grid[list];
             let (_, ref_c) = grid.c_or_d::<MBAFF>(ORIGIN, 4);
             // MinPositive: negative values count as larger than all others.
-            let least = (grid.refs[ORIGIN - 1] as u8).min(grid.refs[ORIGIN - 8] as u8).min(ref_c as u8) as i8;
+            let least = (grid.refs[ORIGIN - 1] as u8)
+                .min(grid.refs[ORIGIN - 8] as u8)
+                .min(ref_c as u8) as i8;
             refs[list] = least.max(-1);
             if least >= 0 {
                 mvs[list] = grid.predict::<MBAFF>(ORIGIN, 4, least);
@@ -268,7 +297,11 @@ impl<E: Entropy, const MBAFF: bool> SliceDecoder<'_, E, MBAFF> {
 
     /// refIdxL0, mvL0 and mvL1 for a colocated block.
     fn temporal_block(&self, col: &ColBlock) -> (i8, Mv, Mv) {
-        let ref_idx = if col.ref_idx < 0 { 0 } else { self.map_to_list0(col) };
+        let ref_idx = if col.ref_idx < 0 {
+            0
+        } else {
+            self.map_to_list0(col)
+        };
         let mut mv_col = col.mv;
         match col.scale {
             VertMvScale::OneToOne => {}
@@ -276,7 +309,11 @@ impl<E: Entropy, const MBAFF: bool> SliceDecoder<'_, E, MBAFF> {
             VertMvScale::FieldToFrame => mv_col[1] = mv_col[1].wrapping_mul(2),
         }
         let in_field = MBAFF && self.field;
-        let entry = self.c.lists.entries[0][if in_field { (ref_idx >> 1) as usize } else { ref_idx as usize } & 31];
+        let entry = self.c.lists.entries[0][if in_field {
+            (ref_idx >> 1) as usize
+        } else {
+            ref_idx as usize
+        } & 31];
         let current = if in_field {
             self.c.poc[self.mb_y & 1]
         } else {
@@ -305,7 +342,10 @@ impl<E: Entropy, const MBAFF: bool> SliceDecoder<'_, E, MBAFF> {
     /// have it.
     fn map_to_list0(&self, col: &ColBlock) -> i8 {
         let slots = &self.pic.slots;
-        let Some(place) = col.frame_id.and_then(|id| slots.iter().position(|slot| slot.id == id)) else {
+        let Some(place) = col
+            .frame_id
+            .and_then(|id| slots.iter().position(|slot| slot.id == id))
+        else {
             return 0;
         };
         let c = &self.c.colocated;

@@ -107,7 +107,10 @@ impl Dpb {
         match frame.motion {
             StoredMotion::None => {}
             StoredMotion::Frame(motion) => self.recycle(motion),
-            StoredMotion::Fields(fields) => fields.into_iter().flatten().for_each(|motion| self.recycle(motion)),
+            StoredMotion::Fields(fields) => fields
+                .into_iter()
+                .flatten()
+                .for_each(|motion| self.recycle(motion)),
         }
     }
 
@@ -152,7 +155,9 @@ impl Dpb {
             // one with the highest index goes, so that the buffer stays bounded.
             let victim = oldest.or_else(|| {
                 let others = self.frames.iter().enumerate().filter(|(_, f)| Some(f.id) != keep);
-                others.max_by_key(|(_, f)| f.long_term_frame_idx).map(|(at, _)| at)
+                others
+                    .max_by_key(|(_, f)| f.long_term_frame_idx)
+                    .map(|(at, _)| at)
             });
             match victim {
                 Some(at) => {
@@ -260,7 +265,11 @@ impl Dpb {
             }
             Mmco::UnmarkLong(long_term_pic_num) => {
                 let (idx, fields) = split_pic_num(long_term_pic_num as i32, m.structure);
-                for f in self.frames.iter_mut().filter(|f| f.long & fields != 0 && f.long_term_frame_idx as i32 == idx) {
+                for f in self
+                    .frames
+                    .iter_mut()
+                    .filter(|f| f.long & fields != 0 && f.long_term_frame_idx as i32 == idx)
+                {
                     f.long &= !fields;
                 }
             }
@@ -296,35 +305,59 @@ impl Dpb {
 
     /// The short-term picture with picNumX = CurrPicNum - `difference` (equation 8-39).
     fn find_short(&self, m: &Marking, difference: u32) -> Option<(usize, u8)> {
-        let curr_pic_num =
-            if m.structure == FRAME { m.frame_num as i32 } else { 2 * m.frame_num as i32 + 1 };
+        let curr_pic_num = if m.structure == FRAME {
+            m.frame_num as i32
+        } else {
+            2 * m.frame_num as i32 + 1
+        };
         let pic_num = curr_pic_num - difference as i32;
         let (wrap, fields) = split_pic_num(pic_num, m.structure);
         let at = self.frames.iter().position(|f| {
             f.frame_num_wrap(m.frame_num, m.max_frame_num) == wrap
-                && if m.structure == FRAME { f.short == FRAME } else { f.short & fields != 0 }
+                && if m.structure == FRAME {
+                    f.short == FRAME
+                } else {
+                    f.short & fields != 0
+                }
         })?;
         Some((at, fields))
     }
 
     /// LongTermFrameIdx `idx` is about to be given to frame `to`: any other frame that has it loses it.
     fn free_long_term_idx(&mut self, idx: u32, to: Option<u32>) {
-        for f in self.frames.iter_mut().filter(|f| f.long_term_frame_idx == idx && Some(f.id) != to) {
+        for f in self
+            .frames
+            .iter_mut()
+            .filter(|f| f.long_term_frame_idx == idx && Some(f.id) != to)
+        {
             f.long = 0;
         }
         // A frame that had another index before keeps only what is marked anew.
-        for f in self.frames.iter_mut().filter(|f| f.long_term_frame_idx != idx && Some(f.id) == to) {
+        for f in self
+            .frames
+            .iter_mut()
+            .filter(|f| f.long_term_frame_idx != idx && Some(f.id) == to)
+        {
             f.long = 0;
         }
     }
 
     pub(crate) fn check_invariants(&self) {
-        assert!(self.frames.len() <= MAX_REF_FRAMES, "more reference frames than the standard allows");
+        assert!(
+            self.frames.len() <= MAX_REF_FRAMES,
+            "more reference frames than the standard allows"
+        );
         for (i, f) in self.frames.iter().enumerate() {
             assert!(f.short | f.long != 0, "an unused frame is kept");
             assert!(f.short & f.long == 0, "a field is short-term and long-term");
-            assert!((f.short | f.long) & !f.coded == 0, "a field is a reference but was not decoded");
-            assert!(self.frames[..i].iter().all(|g| g.id != f.id), "two frames share an id");
+            assert!(
+                (f.short | f.long) & !f.coded == 0,
+                "a field is a reference but was not decoded"
+            );
+            assert!(
+                self.frames[..i].iter().all(|g| g.id != f.id),
+                "two frames share an id"
+            );
             match &f.motion {
                 StoredMotion::None => assert!(f.non_existing),
                 StoredMotion::Frame(_) => assert_eq!(f.coded, FRAME),
@@ -343,6 +376,9 @@ pub(crate) fn split_pic_num(pic_num: i32, structure: u8) -> (i32, u8) {
         (pic_num, FRAME)
     } else {
         let same_parity = pic_num & 1 == 1;
-        (pic_num >> 1, if same_parity { structure } else { FRAME ^ structure })
+        (
+            pic_num >> 1,
+            if same_parity { structure } else { FRAME ^ structure },
+        )
     }
 }

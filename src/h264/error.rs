@@ -157,14 +157,20 @@ impl SyntaxError {
     #[cold]
     #[inline(never)]
     pub(crate) fn invalid(element: &'static str, value: impl Into<i64>) -> SyntaxError {
-        SyntaxError::Invalid { element, value: value.into() }
+        SyntaxError::Invalid {
+            element,
+            value: value.into(),
+        }
     }
 
     pub(crate) fn at(self, nal: NalKind, bit: u64) -> DecodeError {
         match self {
-            SyntaxError::Invalid { element, value } => {
-                DecodeError::InvalidSyntaxElement { nal, element, value, bit }
-            }
+            SyntaxError::Invalid { element, value } => DecodeError::InvalidSyntaxElement {
+                nal,
+                element,
+                value,
+                bit,
+            },
             SyntaxError::Truncated { element } => DecodeError::Truncated { nal, element, bit },
             SyntaxError::Unsupported(feature) => DecodeError::Unsupported { nal, feature, bit },
             SyntaxError::MissingSet { set, id } => DecodeError::MissingParameterSet { nal, set, id },

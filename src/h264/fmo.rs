@@ -58,16 +58,33 @@ fn map_units(sps: &Sps, pps: &Pps, sh: &SliceHeader, groups: &SliceGroupMap) -> 
                 }
             }
         }
-        SliceGroupMap::Changing { map_type, direction_flag, change_rate } => {
-            let in_group0 = (u64::from(sh.slice_group_change_cycle) * u64::from(*change_rate)).min(size as u64) as usize;
+        SliceGroupMap::Changing {
+            map_type,
+            direction_flag,
+            change_rate,
+        } => {
+            let in_group0 =
+                (u64::from(sh.slice_group_change_cycle) * u64::from(*change_rate)).min(size as u64) as usize;
             let direction = usize::from(*direction_flag);
             if *map_type == 3 {
                 box_out(&mut map, width, height, in_group0, direction);
             } else {
-                let upper_left = if *direction_flag { size - in_group0 } else { in_group0 };
+                let upper_left = if *direction_flag {
+                    size - in_group0
+                } else {
+                    in_group0
+                };
                 for (i, unit) in map.iter_mut().enumerate() {
-                    let place = if *map_type == 4 { i } else { i % width * height + i / width };
-                    *unit = if place < upper_left { direction as u8 } else { 1 - direction as u8 };
+                    let place = if *map_type == 4 {
+                        i
+                    } else {
+                        i % width * height + i / width
+                    };
+                    *unit = if place < upper_left {
+                        direction as u8
+                    } else {
+                        1 - direction as u8
+                    };
                 }
             }
         }

@@ -15,8 +15,17 @@ const L1: PredMode = 2;
 const BI: PredMode = 3;
 
 /// B macroblock types 4 to 21 (Table 7-14): prediction of the two partitions; even types are 16x8, odd ones 8x16.
-const B_PARTITIONS: [[PredMode; 2]; 9] =
-    [[L0, L0], [L1, L1], [L0, L1], [L1, L0], [L0, BI], [L1, BI], [BI, L0], [BI, L1], [BI, BI]];
+const B_PARTITIONS: [[PredMode; 2]; 9] = [
+    [L0, L0],
+    [L1, L1],
+    [L0, L1],
+    [L1, L0],
+    [L0, BI],
+    [L1, BI],
+    [BI, L0],
+    [BI, L1],
+    [BI, BI],
+];
 
 /// Sub-macroblock types of B macroblocks (Table 7-18): prediction and shape.
 const B_SUB: [(PredMode, SubShape); 13] = [
@@ -66,7 +75,11 @@ impl<E: Entropy, const MBAFF: bool> SliceDecoder<'_, E, MBAFF> {
     pub(crate) fn macroblock_skipped(&mut self) -> Syntax<()> {
         self.locate();
         self.qp_delta_nonzero = false;
-        if self.b_slice { self.b_skip() } else { self.p_skip() }
+        if self.b_slice {
+            self.b_skip()
+        } else {
+            self.p_skip()
+        }
         Ok(())
     }
 
@@ -76,13 +89,21 @@ impl<E: Entropy, const MBAFF: bool> SliceDecoder<'_, E, MBAFF> {
         match self.c.sh.slice_type {
             SliceType::P | SliceType::SP => {
                 let mb_type = self.e.mb_type_p();
-                if mb_type < 5 { self.p_macroblock(mb_type) } else { self.intra_macroblock(mb_type - 5) }
+                if mb_type < 5 {
+                    self.p_macroblock(mb_type)
+                } else {
+                    self.intra_macroblock(mb_type - 5)
+                }
             }
             SliceType::B => {
                 let inc = usize::from(self.n.a_flags(self) & edge_flags::DIRECT == 0)
                     + usize::from(self.n.b_flags(self) & edge_flags::DIRECT == 0);
                 let mb_type = self.e.mb_type_b(inc);
-                if mb_type < 23 { self.b_macroblock(mb_type) } else { self.intra_macroblock(mb_type - 23) }
+                if mb_type < 23 {
+                    self.b_macroblock(mb_type)
+                } else {
+                    self.intra_macroblock(mb_type - 23)
+                }
             }
             SliceType::I => {
                 let mb_type = self.i_slice_mb_type();
@@ -144,7 +165,8 @@ impl<E: Entropy, const MBAFF: bool> SliceDecoder<'_, E, MBAFF> {
         let chroma = self.residual.chroma_array_type;
         let cbp = if mb_type == 0 {
             let (a, b) = (self.cbp_a(), u32::from(self.n.edge_b(self).cbp));
-            self.e.coded_block_pattern(true, chroma == 0 || chroma == 3, a, b)?
+            self.e
+                .coded_block_pattern(true, chroma == 0 || chroma == 3, a, b)?
         } else {
             // Intra_16x16: the pattern is in mb_type.
             let luma = if mb_type > 12 { 15 } else { 0 };
@@ -161,7 +183,9 @@ impl<E: Entropy, const MBAFF: bool> SliceDecoder<'_, E, MBAFF> {
         let flags = edge_flags::INTRA | edge_flags::SI | self.chroma_mode()?;
         let chroma = self.residual.chroma_array_type;
         let (a, b) = (self.cbp_a(), u32::from(self.n.edge_b(self).cbp));
-        let cbp = self.e.coded_block_pattern(true, chroma == 0 || chroma == 3, a, b)?;
+        let cbp = self
+            .e
+            .coded_block_pattern(true, chroma == 0 || chroma == 3, a, b)?;
         self.finish(flags, false, false, cbp)
     }
 
@@ -198,7 +222,12 @@ impl<E: Entropy, const MBAFF: bool> SliceDecoder<'_, E, MBAFF> {
 
     /// mb_qp_delta and residual() of an intra macroblock, and its edges.
     fn finish(&mut self, flags: u16, transform_8x8: bool, intra_16x16: bool, cbp: u32) -> Syntax<()> {
-        let flags = flags | if transform_8x8 { edge_flags::TRANSFORM_8X8 } else { 0 };
+        let flags = flags
+            | if transform_8x8 {
+                edge_flags::TRANSFORM_8X8
+            } else {
+                0
+            };
         self.coefficients(flags, intra_16x16, cbp)?;
         let (bottom, right) = self.residual_edges(flags, cbp as u8);
         self.put_edges(&bottom, &right);
@@ -222,9 +251,9 @@ impl<E: Entropy, const MBAFF: bool> SliceDecoder<'_, E, MBAFF> {
         self.qp_delta_nonzero = self.e.mb_qp_delta(self.qp_delta_nonzero)?;
         let intra = flags & edge_flags::INTRA != 0;
         let missing = if E::CABAC { u8::from(intra) } else { NOT_AVAILABLE };
-        self.fill_non_zero(missing);
         self.residual.intra_16x16 = intra_16x16;
         self.residual.transform_8x8 = flags & edge_flags::TRANSFORM_8X8 != 0;
+        self.fill_non_zero(missing);
         self.residual.coded_block_pattern = cbp;
         self.residual.field = self.c.sh.field_pic_flag || (MBAFF && self.field);
         self.e.residual(&mut self.residual)
@@ -254,7 +283,11 @@ impl<E: Entropy, const MBAFF: bool> SliceDecoder<'_, E, MBAFF> {
             0 => self.direct_16x16(),
             1..=3 => self.partitions(Shape::S16x16, [mb_type as PredMode; 2]),
             4..=21 => {
-                let shape = if mb_type & 1 == 0 { Shape::S16x8 } else { Shape::S8x16 };
+                let shape = if mb_type & 1 == 0 {
+                    Shape::S16x8
+                } else {
+                    Shape::S8x16
+                };
                 self.partitions(shape, B_PARTITIONS[(mb_type as usize - 4) / 2])
             }
             _ => {
@@ -283,8 +316,14 @@ impl<E: Entropy, const MBAFF: bool> SliceDecoder<'_, E, MBAFF> {
     /// coded_block_pattern, transform_size_8x8_flag, mb_qp_delta, residual() and the edges of an Inter macroblock.
     fn finish_inter(&mut self, flags: u16, transform_allowed: bool, refs: Option<&RefContext>) -> Syntax<()> {
         let chroma = self.residual.chroma_array_type;
-        let (a, b) = if E::CABAC { (self.cbp_a(), u32::from(self.n.edge_b(self).cbp)) } else { (0, 0) };
-        let cbp = self.e.coded_block_pattern(false, chroma == 0 || chroma == 3, a, b)?;
+        let (a, b) = if E::CABAC {
+            (self.cbp_a(), u32::from(self.n.edge_b(self).cbp))
+        } else {
+            (0, 0)
+        };
+        let cbp = self
+            .e
+            .coded_block_pattern(false, chroma == 0 || chroma == 3, a, b)?;
         let mut flags = flags;
         if cbp & 15 != 0
             && transform_allowed
@@ -322,13 +361,24 @@ impl<E: Entropy, const MBAFF: bool> SliceDecoder<'_, E, MBAFF> {
         let mut inc = 0;
         if E::CABAC {
             // Within the macroblock both are of the same mode: any index above 0 counts.
-            let a = if quadrant & 1 == 1 { refs[list][quadrant - 1] > 0 } else { self.ref_a(list, quadrant >> 1) };
-            let b = if quadrant & 2 == 2 { refs[list][quadrant - 2] > 0 } else { self.ref_b(list, quadrant & 1) };
+            let a = if quadrant & 1 == 1 {
+                refs[list][quadrant - 1] > 0
+            } else {
+                self.ref_a(list, quadrant >> 1)
+            };
+            let b = if quadrant & 2 == 2 {
+                refs[list][quadrant - 2] > 0
+            } else {
+                self.ref_b(list, quadrant & 1)
+            };
             inc = usize::from(a) + 2 * usize::from(b);
         }
         let ref_idx = self.e.ref_idx(active - 1, inc);
         if ref_idx >= active {
-            return Err(SyntaxError::invalid(if list == 0 { "ref_idx_l0" } else { "ref_idx_l1" }, ref_idx));
+            return Err(SyntaxError::invalid(
+                if list == 0 { "ref_idx_l0" } else { "ref_idx_l1" },
+                ref_idx,
+            ));
         }
         Ok(ref_idx as i8)
     }
@@ -340,7 +390,10 @@ impl<E: Entropy, const MBAFF: bool> SliceDecoder<'_, E, MBAFF> {
         if E::CABAC {
             let mvd = &self.grid[list].mvd;
             let (a, b) = (mvd[place - 1], mvd[place - 8]);
-            sums = [u32::from(a[0]) + u32::from(b[0]), u32::from(a[1]) + u32::from(b[1])];
+            sums = [
+                u32::from(a[0]) + u32::from(b[0]),
+                u32::from(a[1]) + u32::from(b[1]),
+            ];
         }
         let x = self.e.mvd(0, sums[0]);
         let y = self.e.mvd(1, sums[1]);
@@ -351,7 +404,10 @@ impl<E: Entropy, const MBAFF: bool> SliceDecoder<'_, E, MBAFF> {
                 self.grid[list].mvd[at..at + width].fill(mvd);
             }
         }
-        [prediction[0].wrapping_add(x as i16), prediction[1].wrapping_add(y as i16)]
+        [
+            prediction[0].wrapping_add(x as i16),
+            prediction[1].wrapping_add(y as i16),
+        ]
     }
 
     /// mb_pred() of an Inter macroblock of one or two partitions.
@@ -455,7 +511,11 @@ impl<E: Entropy, const MBAFF: bool> SliceDecoder<'_, E, MBAFF> {
                 } else if mode >> list & 1 == 0 {
                     continue;
                 } else {
-                    let ref_idx = if ref0 { 0 } else { self.ref_idx(list, quadrant, &context)? };
+                    let ref_idx = if ref0 {
+                        0
+                    } else {
+                        self.ref_idx(list, quadrant, &context)?
+                    };
                     context[list][quadrant] = ref_idx.min(2) as u8;
                     ref_idx
                 };
@@ -484,7 +544,13 @@ impl<E: Entropy, const MBAFF: bool> SliceDecoder<'_, E, MBAFF> {
         self.finish_inter(0, transform_allowed, Some(&context))
     }
 
-    fn sub_macroblock(&mut self, list: usize, quadrant: usize, (mode, shape): (PredMode, SubShape), ref_idx: i8) {
+    fn sub_macroblock(
+        &mut self,
+        list: usize,
+        quadrant: usize,
+        (mode, shape): (PredMode, SubShape),
+        ref_idx: i8,
+    ) {
         let place = QUADRANT[quadrant];
         if shape == SubShape::Direct {
             let first = (quadrant >> 1) * 8 + (quadrant & 1) * 2;

@@ -41,7 +41,8 @@ mod sps;
 pub use decoder::MotionDecoder;
 pub use error::{DecodeError, NalKind, Recovery, Unsupported};
 pub use motion::{
-    FrameMotion, MbFlags, MotionField, Mv, PictureHeader, PictureStructure, PictureType, Reference, SliceTypes, Timing,
+    FrameMotion, MbFlags, MotionField, Mv, PictureHeader, PictureStructure, PictureType, Reference,
+    SliceTypes, Timing,
 };
 pub use nal::NalHeader;
 pub use slice_header::SliceType;

@@ -62,7 +62,13 @@ impl SliceTypes {
 
 impl std::fmt::Display for SliceTypes {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let order = [SliceType::I, SliceType::P, SliceType::B, SliceType::SI, SliceType::SP];
+        let order = [
+            SliceType::I,
+            SliceType::P,
+            SliceType::B,
+            SliceType::SI,
+            SliceType::SP,
+        ];
         let mut separator = "";
         for slice_type in order.into_iter().filter(|&t| self.has(t)) {
             write!(f, "{separator}{slice_type:?}")?;
@@ -92,6 +98,8 @@ pub struct PictureHeader {
     pub idr: bool,
     /// recovery_frame_cnt of a recovery point SEI message in this access unit.
     pub recovery_point: Option<u32>,
+    /// memory_management_control_operation 5: after it, order counts start anew and all before it has been output (C.4.4).
+    pub mmco5: bool,
     /// nal_ref_idc of the first slice: 0 if no picture refers to this one.
     pub nal_ref_idc: u8,
     /// The types of the picture's slices.
@@ -164,7 +172,10 @@ pub(crate) struct MbRefs {
 }
 
 impl MbRefs {
-    pub(crate) const NONE: MbRefs = MbRefs { ref_idx: [[-1; 4]; 2], ref_pic: [[MISSING; 4]; 2] };
+    pub(crate) const NONE: MbRefs = MbRefs {
+        ref_idx: [[-1; 4]; 2],
+        ref_pic: [[MISSING; 4]; 2],
+    };
 }
 
 /// A reference frame as it was when the picture was decoded.
@@ -273,7 +284,10 @@ impl<'a> MotionField<'a> {
     }
 
     fn block(&self, x4: usize, y4: usize) -> (usize, usize) {
-        assert!(x4 < self.motion.width_mbs * 4 && y4 < self.motion.height_mbs * 4, "block outside the picture");
+        assert!(
+            x4 < self.motion.width_mbs * 4 && y4 < self.motion.height_mbs * 4,
+            "block outside the picture"
+        );
         ((y4 / 4) * self.motion.width_mbs + x4 / 4, (y4 % 4) * 4 + x4 % 4)
     }
 
@@ -284,7 +298,11 @@ impl<'a> MotionField<'a> {
     /// If the block is outside the picture or `list` is not 0 or 1.
     pub fn mv(&self, list: usize, x4: usize, y4: usize) -> Mv {
         let (mb, block) = self.block(x4, y4);
-        if self.motion.refs[mb].ref_idx[list][quadrant(block)] < 0 { [0; 2] } else { self.motion.mv[mb][list][block] }
+        if self.motion.refs[mb].ref_idx[list][quadrant(block)] < 0 {
+            [0; 2]
+        } else {
+            self.motion.mv[mb][list][block]
+        }
     }
 
     /// refIdxLX of a 4x4 block; -1 where the list is not used.
@@ -305,7 +323,11 @@ impl<'a> MotionField<'a> {
         let (mb, block) = self.block(x4, y4);
         let refs = &self.motion.refs[mb];
         let quadrant = quadrant(block);
-        if refs.ref_idx[list][quadrant] < 0 { None } else { self.motion.poc_of(refs.ref_pic[list][quadrant]) }
+        if refs.ref_idx[list][quadrant] < 0 {
+            None
+        } else {
+            self.motion.poc_of(refs.ref_pic[list][quadrant])
+        }
     }
 
     /// The pictures that blocks of this picture refer to, in ascending order.
@@ -324,7 +346,10 @@ impl<'a> MotionField<'a> {
         let found: BTreeSet<Reference> = codes
             .filter_map(|code| {
                 let frame_id = self.motion.slots.get(usize::from(code >> 2))?.id;
-                Some(Reference { frame_id, poc: self.motion.poc_of(code)? })
+                Some(Reference {
+                    frame_id,
+                    poc: self.motion.poc_of(code)?,
+                })
             })
             .collect();
         found.into_iter().collect()
@@ -334,7 +359,10 @@ impl<'a> MotionField<'a> {
     pub fn frame_motion(&self, out: &mut FrameMotion) {
         let motion = self.motion;
         let header = &motion.header;
-        let field_picture = matches!(header.structure, PictureStructure::TopField | PictureStructure::BottomField);
+        let field_picture = matches!(
+            header.structure,
+            PictureStructure::TopField | PictureStructure::BottomField
+        );
         out.width4 = motion.width_mbs * 4;
         out.height4 = motion.height_mbs * if field_picture { 8 } else { 4 };
         let size = out.width4 * out.height4;
@@ -352,7 +380,11 @@ impl<'a> MotionField<'a> {
                 let flags = motion.flags[mb];
                 let in_field = field_picture || flags & FIELD != 0;
                 // The order count that distances are taken from.
-                let current = if flags & FIELD != 0 { frame_orders[mb_y & 1] } else { header.poc };
+                let current = if flags & FIELD != 0 {
+                    frame_orders[mb_y & 1]
+                } else {
+                    header.poc
+                };
                 for row in 0..4 {
                     let (first, rows) = if field_picture {
                         (mb_y * 8 + row * 2, 2)
@@ -394,14 +426,21 @@ impl<'a> MotionField<'a> {
             return ([0; 2], 0, true);
         };
         let delta = i64::from(current) - i64::from(reference);
-        let mv = if delta < 0 { [x.saturating_neg(), y.saturating_neg()] } else { [x, y] };
+        let mv = if delta < 0 {
+            [x.saturating_neg(), y.saturating_neg()]
+        } else {
+            [x, y]
+        };
         (mv, delta.unsigned_abs().min(i16::MAX as u64) as i16, false)
     }
 }
 
 impl std::fmt::Debug for MotionField<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("MotionField").field("header", self.header()).field("frame_id", &self.frame_id).finish()
+        f.debug_struct("MotionField")
+            .field("header", self.header())
+            .field("frame_id", &self.frame_id)
+            .finish()
     }
 }
 

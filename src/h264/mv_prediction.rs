@@ -43,14 +43,22 @@ impl Grid {
     pub(crate) fn predict_16x8<const MBAFF: bool>(&self, lower: bool, ref_idx: i8) -> Mv {
         let place = if lower { ORIGIN + 16 } else { ORIGIN };
         let from = if lower { place - 1 } else { place - 8 };
-        if self.refs[from] == ref_idx { self.mv[from] } else { self.predict::<MBAFF>(place, 4, ref_idx) }
+        if self.refs[from] == ref_idx {
+            self.mv[from]
+        } else {
+            self.predict::<MBAFF>(place, 4, ref_idx)
+        }
     }
 
     /// Directional prediction of 8x16 partitions; `right` is the second one.
     pub(crate) fn predict_8x16<const MBAFF: bool>(&self, right: bool, ref_idx: i8) -> Mv {
         if right {
             let (mv_c, ref_c) = self.c_or_d::<MBAFF>(ORIGIN + 2, 2);
-            if ref_c == ref_idx { mv_c } else { self.predict::<MBAFF>(ORIGIN + 2, 2, ref_idx) }
+            if ref_c == ref_idx {
+                mv_c
+            } else {
+                self.predict::<MBAFF>(ORIGIN + 2, 2, ref_idx)
+            }
         } else if self.refs[ORIGIN - 1] == ref_idx {
             self.mv[ORIGIN - 1]
         } else {
@@ -92,8 +100,13 @@ impl<E: Entropy, const MBAFF: bool> SliceDecoder<'_, E, MBAFF> {
         self.fill_motion(0);
         let grid = &self.grid[0];
         let (a, b) = (ORIGIN - 1, ORIGIN - 8);
-        let still = |at: usize| grid.refs[at] == NOT_AVAILABLE || (grid.refs[at] == 0 && grid.mv[at] == [0; 2]);
-        let mv = if still(a) || still(b) { [0; 2] } else { grid.predict::<MBAFF>(ORIGIN, 4, 0) };
+        let still =
+            |at: usize| grid.refs[at] == NOT_AVAILABLE || (grid.refs[at] == 0 && grid.mv[at] == [0; 2]);
+        let mv = if still(a) || still(b) {
+            [0; 2]
+        } else {
+            grid.predict::<MBAFF>(ORIGIN, 4, 0)
+        };
         self.set_flags(SKIP);
         self.pic.mv[self.pos][0] = [mv; 16];
         let mut refs = MbRefs::NONE;

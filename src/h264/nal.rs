@@ -6,8 +6,6 @@ use super::bits::PADDING;
 pub(crate) mod nal_unit_type {
     pub(crate) const SLICE: u8 = 1;
     pub(crate) const PARTITION_A: u8 = 2;
-    pub(crate) const PARTITION_B: u8 = 3;
-    pub(crate) const PARTITION_C: u8 = 4;
     pub(crate) const IDR_SLICE: u8 = 5;
     pub(crate) const SEI: u8 = 6;
     pub(crate) const SPS: u8 = 7;
@@ -32,7 +30,10 @@ impl NalHeader {
         if first & 0x80 != 0 {
             return None;
         }
-        Some(NalHeader { nal_ref_idc: first >> 5 & 3, nal_unit_type: first & 31 })
+        Some(NalHeader {
+            nal_ref_idc: first >> 5 & 3,
+            nal_unit_type: first & 31,
+        })
     }
 }
 

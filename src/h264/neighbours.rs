@@ -60,7 +60,14 @@ impl Edge {
 
     /// A macroblock without residual, reference beyond the first or vector difference.
     pub(crate) const fn plain(flags: u16) -> Edge {
-        Edge { flags, cbp: 0, dc: 0, refs: [[0; 2]; 2], non_zero: [[0; 4]; 3], mvd: [[[0; 2]; 4]; 2] }
+        Edge {
+            flags,
+            cbp: 0,
+            dc: 0,
+            refs: [[0; 2]; 2],
+            non_zero: [[0; 4]; 3],
+            mvd: [[[0; 2]; 4]; 2],
+        }
     }
 }
 
@@ -119,12 +126,22 @@ pub(crate) struct Neighbours {
 
 impl Neighbours {
     #[inline(always)]
-    pub(crate) fn edge_a<'e, E: Entropy, const MBAFF: bool>(&self, s: &'e SliceDecoder<'_, E, MBAFF>) -> &'e Edge {
-        if self.a { &s.left[if MBAFF { self.edge_a } else { 0 }] } else { &UNAVAILABLE }
+    pub(crate) fn edge_a<'e, E: Entropy, const MBAFF: bool>(
+        &self,
+        s: &'e SliceDecoder<'_, E, MBAFF>,
+    ) -> &'e Edge {
+        if self.a {
+            &s.left[if MBAFF { self.edge_a } else { 0 }]
+        } else {
+            &UNAVAILABLE
+        }
     }
 
     #[inline(always)]
-    pub(crate) fn edge_b<'e, E: Entropy, const MBAFF: bool>(&self, s: &'e SliceDecoder<'_, E, MBAFF>) -> &'e Edge {
+    pub(crate) fn edge_b<'e, E: Entropy, const MBAFF: bool>(
+        &self,
+        s: &'e SliceDecoder<'_, E, MBAFF>,
+    ) -> &'e Edge {
         if self.b { &s.top[self.edge_b] } else { &UNAVAILABLE }
     }
 
@@ -146,7 +163,13 @@ fn left_rows(field: bool, left_field: bool, bottom: bool, rows: usize) -> [(u8, 
     for (row, entry) in table.iter_mut().enumerate().take(rows) {
         let (mb, at) = match (field, left_field) {
             (false, true) => (0, (usize::from(bottom) * rows + row) / 2),
-            (true, false) => if row < rows / 2 { (0, 2 * row) } else { (1, 2 * row - rows) },
+            (true, false) => {
+                if row < rows / 2 {
+                    (0, 2 * row)
+                } else {
+                    (1, 2 * row - rows)
+                }
+            }
             _ => (usize::from(bottom), row),
         };
         *entry = (mb as u8, at as u8);
@@ -176,7 +199,10 @@ impl<E: Entropy, const MBAFF: bool> SliceDecoder<'_, E, MBAFF> {
         let n = Neighbours {
             a: self.mb_x > 0 && self.in_slice(addr - 1, first),
             b: addr >= width && self.in_slice(addr - width, first),
-            c: self.mb_x + 1 < width && addr + 1 >= width && self.in_slice(addr + 1 - width, first) && self.mb_y > 0,
+            c: self.mb_x + 1 < width
+                && addr + 1 >= width
+                && self.in_slice(addr + 1 - width, first)
+                && self.mb_y > 0,
             d: self.mb_x > 0 && addr > width && self.in_slice(addr - width - 1, first),
             pos_b: self.pos.wrapping_sub(width),
             pos_c: self.pos.wrapping_sub(width).wrapping_add(1),
@@ -208,12 +234,29 @@ impl<E: Entropy, const MBAFF: bool> SliceDecoder<'_, E, MBAFF> {
         // Position of the current pair's top macroblock.
         let top = (self.mb_y & !1) * width + self.mb_x;
         let is_field = |pos: usize| self.pic.flags[pos] & FIELD != 0;
-        let mut n = Neighbours { a, b, c, d, row_d: 3, ..Neighbours::default() };
+        let mut n = Neighbours {
+            a,
+            b,
+            c,
+            d,
+            row_d: 3,
+            ..Neighbours::default()
+        };
         let left_field = a && is_field(top - 1);
         n.rows_a = left_rows(self.field, left_field, bottom, 4);
-        n.edge_a = if left_field == self.field { usize::from(bottom) } else { 0 };
+        n.edge_a = if left_field == self.field {
+            usize::from(bottom)
+        } else {
+            0
+        };
         // In the pair above, a top field macroblock touches the top macroblock of a field pair.
-        let above = |pair: usize| if self.field && !bottom && is_field(pair) { pair } else { pair + width };
+        let above = |pair: usize| {
+            if self.field && !bottom && is_field(pair) {
+                pair
+            } else {
+                pair + width
+            }
+        };
         if !self.field && bottom {
             n.b = true;
             n.pos_b = top;
@@ -221,7 +264,11 @@ impl<E: Entropy, const MBAFF: bool> SliceDecoder<'_, E, MBAFF> {
             n.c = false;
             n.d = a;
             if a {
-                (n.pos_d, n.row_d) = if left_field { (top - 1 + width, 1) } else { (top - 1, 3) };
+                (n.pos_d, n.row_d) = if left_field {
+                    (top - 1 + width, 1)
+                } else {
+                    (top - 1, 3)
+                };
             }
         } else {
             if b {
@@ -297,9 +344,23 @@ impl<E: Entropy, const MBAFF: bool> SliceDecoder<'_, E, MBAFF> {
     /// Fills the neighbours' places of the residual's grid; `missing` stands for blocks that are not available.
     #[inline]
     pub(crate) fn fill_non_zero(&mut self, missing: u8) {
-        let planes = if self.residual.chroma_array_type == 0 { 1 } else { 3 };
-        let a = *self.n.edge_a(self);
-        let b = *self.n.edge_b(self);
+        let planes = if self.residual.chroma_array_type == 0 {
+            1
+        } else {
+            3
+        };
+        let mut a = *self.n.edge_a(self);
+        let mut b = *self.n.edge_b(self);
+        // coded_block_flag of 8x8 blocks (4:4:4 only) counts 8x8 blocks and I_PCM alone (9.3.3.1.1.9).
+        let only_8x8 = E::CABAC && self.residual.transform_8x8 && self.residual.chroma_array_type == 3;
+        let counts =
+            |edge: &Edge| !only_8x8 || edge.flags & (edge_flags::TRANSFORM_8X8 | edge_flags::I_PCM) != 0;
+        if !counts(&a) {
+            a.non_zero = [[0; 4]; 3];
+        }
+        if !counts(&b) {
+            b.non_zero = [[0; 4]; 3];
+        }
         let nz: &mut NonZero = &mut self.residual.non_zero;
         for plane in 0..planes {
             let at = plane * PLANE + ORIGIN;
@@ -317,15 +378,35 @@ impl<E: Entropy, const MBAFF: bool> SliceDecoder<'_, E, MBAFF> {
                 let chroma_420 = plane > 0 && self.residual.chroma_array_type == 1;
                 let bottom = self.mb_y & 1 == 1;
                 let left_field = self.left[0].flags & edge_flags::FIELD != 0;
-                let rows = if chroma_420 { left_rows(self.field, left_field, bottom, 2) } else { self.n.rows_a };
+                let rows = if chroma_420 {
+                    left_rows(self.field, left_field, bottom, 2)
+                } else {
+                    self.n.rows_a
+                };
                 for (row, &(mb, row_a)) in rows.iter().enumerate() {
                     let edge = &self.left[usize::from(mb)];
-                    nz[at + 8 * row - 1] = edge.non_zero[plane][usize::from(row_a)];
+                    nz[at + 8 * row - 1] = if counts(edge) {
+                        edge.non_zero[plane][usize::from(row_a)]
+                    } else {
+                        0
+                    };
                 }
             }
         }
-        self.residual.dc_a = if self.n.a { a.dc } else if missing == 1 { 7 } else { 0 };
-        self.residual.dc_b = if self.n.b { b.dc } else if missing == 1 { 7 } else { 0 };
+        self.residual.dc_a = if self.n.a {
+            a.dc
+        } else if missing == 1 {
+            7
+        } else {
+            0
+        };
+        self.residual.dc_b = if self.n.b {
+            b.dc
+        } else if missing == 1 {
+            7
+        } else {
+            0
+        };
         self.residual.dc = 0;
     }
 
@@ -360,7 +441,13 @@ impl<E: Entropy, const MBAFF: bool> SliceDecoder<'_, E, MBAFF> {
         let mut above = [unavailable; 4];
         if n.b {
             for (column, entry) in above.iter_mut().enumerate() {
-                *entry = self.neighbour(list, Place { pos: n.pos_b, block: 12 + column });
+                *entry = self.neighbour(
+                    list,
+                    Place {
+                        pos: n.pos_b,
+                        block: 12 + column,
+                    },
+                );
             }
         }
         let mut beside = [unavailable; 4];
@@ -373,8 +460,28 @@ impl<E: Entropy, const MBAFF: bool> SliceDecoder<'_, E, MBAFF> {
                 }
             }
         }
-        let c = if n.c { self.neighbour(list, Place { pos: n.pos_c, block: 12 }) } else { unavailable };
-        let d = if n.d { self.neighbour(list, Place { pos: n.pos_d, block: n.row_d * 4 + 3 }) } else { unavailable };
+        let c = if n.c {
+            self.neighbour(
+                list,
+                Place {
+                    pos: n.pos_c,
+                    block: 12,
+                },
+            )
+        } else {
+            unavailable
+        };
+        let d = if n.d {
+            self.neighbour(
+                list,
+                Place {
+                    pos: n.pos_d,
+                    block: n.row_d * 4 + 3,
+                },
+            )
+        } else {
+            unavailable
+        };
         let grid = &mut self.grid[list];
         for (column, (mv, ref_idx)) in above.into_iter().enumerate() {
             grid.mv[ORIGIN - 8 + column] = mv;
@@ -397,10 +504,16 @@ impl<E: Entropy, const MBAFF: bool> SliceDecoder<'_, E, MBAFF> {
     #[inline(always)]
     fn place_a(&self, row: usize) -> Place {
         if !MBAFF {
-            return Place { pos: self.pos - 1, block: row * 4 + 3 };
+            return Place {
+                pos: self.pos - 1,
+                block: row * 4 + 3,
+            };
         }
         let (mb, at) = self.n.rows_a[row];
-        Place { pos: self.left_pos(usize::from(mb)), block: usize::from(at) * 4 + 3 }
+        Place {
+            pos: self.left_pos(usize::from(mb)),
+            block: usize::from(at) * 4 + 3,
+        }
     }
 
     fn left_pos(&self, mb: usize) -> usize {
@@ -414,10 +527,19 @@ impl<E: Entropy, const MBAFF: bool> SliceDecoder<'_, E, MBAFF> {
         let left_field = self.pic.flags[self.left_pos(0)] & FIELD != 0;
         let (mb, y) = match (self.field, left_field) {
             (false, true) => (y & 1, (y + 16 * bottom) / 2),
-            (true, false) => if y < 8 { (0, 2 * y + bottom) } else { (1, 2 * y - 16 + bottom) },
+            (true, false) => {
+                if y < 8 {
+                    (0, 2 * y + bottom)
+                } else {
+                    (1, 2 * y - 16 + bottom)
+                }
+            }
             _ => (bottom, y),
         };
-        Place { pos: self.left_pos(mb), block: y / 4 * 4 + 3 }
+        Place {
+            pos: self.left_pos(mb),
+            block: y / 4 * 4 + 3,
+        }
     }
 
     /// Fills the neighbours' vector differences (CABAC).

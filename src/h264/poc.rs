@@ -27,7 +27,14 @@ impl PocState {
             0 => self.type_0(sps, sh),
             1 => {
                 let offset = self.frame_num_offset(sps, sh.frame_num, sh.idr());
-                type_1(sps, sh.frame_num, offset, sh.nal_ref_idc != 0, sh.field_pic_flag, sh.delta_pic_order_cnt)
+                type_1(
+                    sps,
+                    sh.frame_num,
+                    offset,
+                    sh.nal_ref_idc != 0,
+                    sh.field_pic_flag,
+                    sh.delta_pic_order_cnt,
+                )
             }
             _ => {
                 let offset = self.frame_num_offset(sps, sh.frame_num, sh.idr());
@@ -78,7 +85,11 @@ impl PocState {
             self.prev_pic_order_cnt_msb = msb;
             self.prev_pic_order_cnt_lsb = lsb;
         }
-        let bottom = if sh.field_pic_flag { order } else { order.wrapping_add(sh.delta_pic_order_cnt_bottom) };
+        let bottom = if sh.field_pic_flag {
+            order
+        } else {
+            order.wrapping_add(sh.delta_pic_order_cnt_bottom)
+        };
         [order, bottom]
     }
 
@@ -87,7 +98,8 @@ impl PocState {
         let offset = if idr {
             0
         } else if self.prev_frame_num > frame_num {
-            self.prev_frame_num_offset.wrapping_add(1 << sps.log2_max_frame_num)
+            self.prev_frame_num_offset
+                .wrapping_add(1 << sps.log2_max_frame_num)
         } else {
             self.prev_frame_num_offset
         };
@@ -109,7 +121,11 @@ impl PocState {
 /// Clause 8.2.1.2.
 fn type_1(sps: &Sps, frame_num: u32, offset: i32, reference: bool, field: bool, delta: [i32; 2]) -> [i32; 2] {
     let cycle = sps.offset_for_ref_frame.len() as i32;
-    let mut abs_frame_num = if cycle != 0 { offset.wrapping_add(frame_num as i32) } else { 0 };
+    let mut abs_frame_num = if cycle != 0 {
+        offset.wrapping_add(frame_num as i32)
+    } else {
+        0
+    };
     if !reference && abs_frame_num > 0 {
         abs_frame_num -= 1;
     }
@@ -117,7 +133,10 @@ fn type_1(sps: &Sps, frame_num: u32, offset: i32, reference: bool, field: bool, 
     if abs_frame_num > 0 {
         let cycle_count = (abs_frame_num - 1) / cycle;
         let in_cycle = ((abs_frame_num - 1) % cycle) as usize;
-        let whole = sps.offset_for_ref_frame.iter().fold(0i32, |sum, &o| sum.wrapping_add(o));
+        let whole = sps
+            .offset_for_ref_frame
+            .iter()
+            .fold(0i32, |sum, &o| sum.wrapping_add(o));
         expected = cycle_count.wrapping_mul(whole);
         for &o in &sps.offset_for_ref_frame[..=in_cycle] {
             expected = expected.wrapping_add(o);
@@ -128,9 +147,12 @@ fn type_1(sps: &Sps, frame_num: u32, offset: i32, reference: bool, field: bool, 
     }
     let top = expected.wrapping_add(delta[0]);
     let bottom = if field {
-        expected.wrapping_add(sps.offset_for_top_to_bottom_field).wrapping_add(delta[0])
+        expected
+            .wrapping_add(sps.offset_for_top_to_bottom_field)
+            .wrapping_add(delta[0])
     } else {
-        top.wrapping_add(sps.offset_for_top_to_bottom_field).wrapping_add(delta[1])
+        top.wrapping_add(sps.offset_for_top_to_bottom_field)
+            .wrapping_add(delta[1])
     };
     [top, bottom]
 }

@@ -14,7 +14,11 @@ pub(crate) enum SliceGroupMap {
     /// slice_group_map_type 2: top_left and bottom_right of each group but the last.
     Foreground { rectangles: Vec<(u32, u32)> },
     /// slice_group_map_type 3, 4, 5.
-    Changing { map_type: u32, direction_flag: bool, change_rate: u32 },
+    Changing {
+        map_type: u32,
+        direction_flag: bool,
+        change_rate: u32,
+    },
     /// slice_group_map_type 6: slice_group_id of each map unit.
     Explicit { slice_group_id: Vec<u8> },
 }
@@ -105,7 +109,11 @@ fn parse_slice_groups(r: &mut BitReader<'_>, num_slice_groups: u32) -> Syntax<Sl
         3..=5 => {
             let direction_flag = r.flag();
             let change_rate = 1 + r.ue_max("slice_group_change_rate_minus1", MAX_FRAME_SIZE_MBS - 1)?;
-            SliceGroupMap::Changing { map_type, direction_flag, change_rate }
+            SliceGroupMap::Changing {
+                map_type,
+                direction_flag,
+                change_rate,
+            }
         }
         _ => {
             let units = 1 + r.ue_max("pic_size_in_map_units_minus1", MAX_FRAME_SIZE_MBS - 1)?;

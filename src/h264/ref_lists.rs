@@ -18,7 +18,10 @@ pub(crate) struct RefEntry {
 }
 
 impl RefEntry {
-    pub(crate) const NONE: RefEntry = RefEntry { code: MISSING, long_term: false };
+    pub(crate) const NONE: RefEntry = RefEntry {
+        code: MISSING,
+        long_term: false,
+    };
 }
 
 /// RefPicList0 and RefPicList1 of a slice.
@@ -30,7 +33,10 @@ pub(crate) struct RefLists {
 
 impl Default for RefLists {
     fn default() -> Self {
-        RefLists { entries: [[RefEntry::NONE; MAX_LIST]; 2], len: [0; 2] }
+        RefLists {
+            entries: [[RefEntry::NONE; MAX_LIST]; 2],
+            len: [0; 2],
+        }
     }
 }
 
@@ -42,8 +48,6 @@ pub(crate) struct ListContext {
     pub(crate) max_frame_num: u32,
     /// PicOrderCnt( CurrPic ).
     pub(crate) poc: i32,
-    /// The frame whose second field the current picture is.
-    pub(crate) own_frame: Option<u32>,
     /// pic_order_cnt_type is 0: inferred frames have no order count.
     pub(crate) poc_type_0: bool,
 }
@@ -85,9 +89,20 @@ impl ListBuilder {
         for list in 0..2 {
             let initial = &self.initial[list].entries;
             for (i, entry) in lists.entries[list].iter_mut().enumerate() {
-                *entry = if i < lists.len[list] { initial.get(i).copied() } else { None }.unwrap_or(RefEntry::NONE);
+                *entry = if i < lists.len[list] {
+                    initial.get(i).copied()
+                } else {
+                    None
+                }
+                .unwrap_or(RefEntry::NONE);
             }
-            modify(dpb, c, &sh.modifications[list], &mut lists.entries[list], lists.len[list]);
+            modify(
+                dpb,
+                c,
+                &sh.modifications[list],
+                &mut lists.entries[list],
+                lists.len[list],
+            );
         }
     }
 
@@ -105,7 +120,9 @@ impl ListBuilder {
         let short = &mut self.frames[0];
         short.extend((0..dpb.frames.len()).filter(|&i| dpb.frames[i].short == FRAME));
         short.sort_by_key(|&i| -dpb.frames[i].frame_num_wrap(c.frame_num, c.max_frame_num));
-        self.initial[0].entries.extend(short.iter().map(|&i| frame_entry(i, false)));
+        self.initial[0]
+            .entries
+            .extend(short.iter().map(|&i| frame_entry(i, false)));
         self.append_long_frames(dpb, 0);
     }
 
@@ -114,7 +131,9 @@ impl ListBuilder {
         long.clear();
         long.extend((0..dpb.frames.len()).filter(|&i| dpb.frames[i].long == FRAME));
         long.sort_by_key(|&i| dpb.frames[i].long_term_frame_idx);
-        self.initial[list].entries.extend(long.iter().map(|&i| frame_entry(i, true)));
+        self.initial[list]
+            .entries
+            .extend(long.iter().map(|&i| frame_entry(i, true)));
     }
 
     /// Clause 8.2.4.2.2.
@@ -123,7 +142,13 @@ impl ListBuilder {
         let short = &mut self.frames[0];
         short.extend((0..dpb.frames.len()).filter(|&i| dpb.frames[i].short != 0));
         short.sort_by_key(|&i| -dpb.frames[i].frame_num_wrap(c.frame_num, c.max_frame_num));
-        alternate(dpb, c.structure, &self.frames[0], false, &mut self.initial[0].entries);
+        alternate(
+            dpb,
+            c.structure,
+            &self.frames[0],
+            false,
+            &mut self.initial[0].entries,
+        );
         self.append_long_fields(dpb, c, 0);
     }
 
@@ -144,7 +169,9 @@ impl ListBuilder {
         for list in 0..2 {
             for part in [list, 1 - list] {
                 let frames = &self.frames[part];
-                self.initial[list].entries.extend(frames.iter().map(|&i| frame_entry(i, false)));
+                self.initial[list]
+                    .entries
+                    .extend(frames.iter().map(|&i| frame_entry(i, false)));
             }
             self.append_long_frames(dpb, list);
         }
@@ -160,7 +187,11 @@ impl ListBuilder {
     ) {
         let [earlier, later] = &mut self.frames;
         for i in (0..dpb.frames.len()).filter(|&i| usable(&dpb.frames[i])) {
-            if before(order(i)) { earlier.push(i) } else { later.push(i) }
+            if before(order(i)) {
+                earlier.push(i)
+            } else {
+                later.push(i)
+            }
         }
         earlier.sort_by_key(|&i| std::cmp::Reverse(order(i)));
         later.sort_by_key(|&i| order(i));
@@ -176,14 +207,23 @@ impl ListBuilder {
             self.long_frames.clear();
             self.long_frames.extend_from_slice(&self.frames[list]);
             self.long_frames.extend_from_slice(&self.frames[1 - list]);
-            alternate(dpb, c.structure, &self.long_frames, false, &mut self.initial[list].entries);
+            alternate(
+                dpb,
+                c.structure,
+                &self.long_frames,
+                false,
+                &mut self.initial[list].entries,
+            );
             self.append_long_fields(dpb, c, list);
         }
     }
 }
 
 fn frame_entry(at: usize, long_term: bool) -> RefEntry {
-    RefEntry { code: (at as u8) << 2 | FRAME, long_term }
+    RefEntry {
+        code: (at as u8) << 2 | FRAME,
+        long_term,
+    }
 }
 
 /// Takes fields from an ordered list of frames, alternating parity and beginning with the current one
@@ -201,7 +241,10 @@ fn alternate(dpb: &Dpb, structure: u8, frames: &[usize], long_term: bool, out: &
         match frames[at[turn]..].iter().position(|&i| marked(i, parity)) {
             Some(found) => {
                 let i = frames[at[turn] + found];
-                out.push(RefEntry { code: (i as u8) << 2 | parity, long_term });
+                out.push(RefEntry {
+                    code: (i as u8) << 2 | parity,
+                    long_term,
+                });
                 at[turn] += found + 1;
                 turn = 1 - turn;
             }
@@ -209,7 +252,10 @@ fn alternate(dpb: &Dpb, structure: u8, frames: &[usize], long_term: bool, out: &
                 // One parity has run out: the other's fields follow in order.
                 let turn = 1 - turn;
                 let rest = frames[at[turn]..].iter().filter(|&&i| marked(i, parities[turn]));
-                out.extend(rest.map(|&i| RefEntry { code: (i as u8) << 2 | parities[turn], long_term }));
+                out.extend(rest.map(|&i| RefEntry {
+                    code: (i as u8) << 2 | parities[turn],
+                    long_term,
+                }));
                 return;
             }
         }
@@ -235,23 +281,37 @@ fn modify(
         let entry = match command {
             ListModification::Subtract(n) | ListModification::Add(n) => {
                 let n = n as i32 % max_pic_num;
-                pred = if matches!(command, ListModification::Subtract(_)) { pred - n } else { pred + n };
+                pred = if matches!(command, ListModification::Subtract(_)) {
+                    pred - n
+                } else {
+                    pred + n
+                };
                 pred = pred.rem_euclid(max_pic_num);
-                let pic_num = if pred > curr_pic_num { pred - max_pic_num } else { pred };
+                let pic_num = if pred > curr_pic_num {
+                    pred - max_pic_num
+                } else {
+                    pred
+                };
                 let (wrap, fields) = split_pic_num(pic_num, c.structure);
                 dpb.frames
                     .iter()
                     .position(|f| {
                         f.frame_num_wrap(c.frame_num, c.max_frame_num) == wrap && f.short & fields == fields
                     })
-                    .map(|i| RefEntry { code: (i as u8) << 2 | fields, long_term: false })
+                    .map(|i| RefEntry {
+                        code: (i as u8) << 2 | fields,
+                        long_term: false,
+                    })
             }
             ListModification::LongTerm(n) => {
                 let (idx, fields) = split_pic_num(n as i32, c.structure);
                 dpb.frames
                     .iter()
                     .position(|f| f.long & fields == fields && f.long_term_frame_idx as i32 == idx)
-                    .map(|i| RefEntry { code: (i as u8) << 2 | fields, long_term: true })
+                    .map(|i| RefEntry {
+                        code: (i as u8) << 2 | fields,
+                        long_term: true,
+                    })
             }
         };
         let Some(entry) = entry else {
@@ -260,7 +320,10 @@ fn modify(
             continue;
         };
         // Insert at ref_idx and close the gap where the picture was (or drop the last entry).
-        let old = list[ref_idx..len].iter().position(|e| *e == entry).map_or(len - 1, |p| ref_idx + p);
+        let old = list[ref_idx..len]
+            .iter()
+            .position(|e| *e == entry)
+            .map_or(len - 1, |p| ref_idx + p);
         list.copy_within(ref_idx..old, ref_idx + 1);
         list[ref_idx] = entry;
     }

@@ -113,10 +113,17 @@ impl<'a, E: Entropy, const MBAFF: bool> SliceDecoder<'a, E, MBAFF> {
     /// slice_data().
     pub(crate) fn run(&mut self) -> Syntax<()> {
         if self.mb_addr >= self.size {
-            return Err(SyntaxError::invalid("first_mb_in_slice", self.c.sh.first_mb_in_slice));
+            return Err(SyntaxError::invalid(
+                "first_mb_in_slice",
+                self.c.sh.first_mb_in_slice,
+            ));
         }
         self.place();
-        if E::CABAC { self.run_cabac() } else { self.run_cavlc() }
+        if E::CABAC {
+            self.run_cabac()
+        } else {
+            self.run_cavlc()
+        }
     }
 
     fn run_cavlc(&mut self) -> Syntax<()> {
@@ -133,12 +140,20 @@ impl<'a, E: Entropy, const MBAFF: bool> SliceDecoder<'a, E, MBAFF> {
                     if MBAFF && self.mb_addr.is_multiple_of(2) {
                         // The top macroblock's field mode is that of the bottom one, if that is not skipped.
                         let bottom_follows = i + 1 == run && self.e.more_rbsp_data();
-                        self.field = if bottom_follows { self.e.peek_flag() } else { self.inferred_field() };
+                        self.field = if bottom_follows {
+                            self.e.peek_flag()
+                        } else {
+                            self.inferred_field()
+                        };
                     }
                     self.macroblock_skipped()?;
                     previous_skipped = true;
                     if !self.advance() {
-                        return if i + 1 == run { self.check_end() } else { Err(past_the_end()) };
+                        return if i + 1 == run {
+                            self.check_end()
+                        } else {
+                            Err(past_the_end())
+                        };
                     }
                 }
                 if run > 0 && !self.e.more_rbsp_data() {
@@ -152,7 +167,9 @@ impl<'a, E: Entropy, const MBAFF: bool> SliceDecoder<'a, E, MBAFF> {
             self.macroblock_layer()?;
             previous_skipped = false;
             if self.e.overrun() {
-                return Err(SyntaxError::Truncated { element: "slice_data" });
+                return Err(SyntaxError::Truncated {
+                    element: "slice_data",
+                });
             }
             let more = self.e.more_rbsp_data();
             if !self.advance() {
@@ -165,7 +182,13 @@ impl<'a, E: Entropy, const MBAFF: bool> SliceDecoder<'a, E, MBAFF> {
     }
 
     fn check_end(&self) -> Syntax<()> {
-        if self.e.overrun() { Err(SyntaxError::Truncated { element: "mb_skip_run" }) } else { Ok(()) }
+        if self.e.overrun() {
+            Err(SyntaxError::Truncated {
+                element: "mb_skip_run",
+            })
+        } else {
+            Ok(())
+        }
     }
 
     fn run_cabac(&mut self) -> Syntax<()> {
@@ -179,10 +202,16 @@ impl<'a, E: Entropy, const MBAFF: bool> SliceDecoder<'a, E, MBAFF> {
                     let inc = self.skip_inc();
                     self.e.mb_skip_flag(self.b_slice, inc)
                 };
-                if skipped { self.macroblock_skipped()? } else { self.macroblock_layer()? }
+                if skipped {
+                    self.macroblock_skipped()?
+                } else {
+                    self.macroblock_layer()?
+                }
             }
             if self.e.overrun() {
-                return Err(SyntaxError::Truncated { element: "slice_data" });
+                return Err(SyntaxError::Truncated {
+                    element: "slice_data",
+                });
             }
             let end = self.e.end_of_slice_flag();
             if !self.advance() {
@@ -209,7 +238,11 @@ impl<'a, E: Entropy, const MBAFF: bool> SliceDecoder<'a, E, MBAFF> {
             self.set_bottom(true);
             self.locate();
             // In a frame pair, the macroblock above the bottom one is the skipped top one.
-            let inc = if self.field { self.skip_inc() } else { usize::from(!self.n.a_flags(self) & edge_flags::SKIP != 0) };
+            let inc = if self.field {
+                self.skip_inc()
+            } else {
+                usize::from(!self.n.a_flags(self) & edge_flags::SKIP != 0)
+            };
             bottom_skipped = self.e.mb_skip_flag(self.b_slice, inc);
             self.set_bottom(false);
         }
@@ -217,9 +250,15 @@ impl<'a, E: Entropy, const MBAFF: bool> SliceDecoder<'a, E, MBAFF> {
             let inc = self.field_inc();
             self.field = self.e.mb_field_decoding_flag(inc);
         }
-        if top_skipped { self.macroblock_skipped()? } else { self.macroblock_layer()? }
+        if top_skipped {
+            self.macroblock_skipped()?
+        } else {
+            self.macroblock_layer()?
+        }
         if self.e.overrun() {
-            return Err(SyntaxError::Truncated { element: "slice_data" });
+            return Err(SyntaxError::Truncated {
+                element: "slice_data",
+            });
         }
         self.advance();
         if skips && !top_skipped {
@@ -227,7 +266,11 @@ impl<'a, E: Entropy, const MBAFF: bool> SliceDecoder<'a, E, MBAFF> {
             let inc = self.skip_inc();
             bottom_skipped = self.e.mb_skip_flag(self.b_slice, inc);
         }
-        if bottom_skipped { self.macroblock_skipped() } else { self.macroblock_layer() }
+        if bottom_skipped {
+            self.macroblock_skipped()
+        } else {
+            self.macroblock_layer()
+        }
     }
 
     /// Moves between the macroblocks of a pair without ending either.

@@ -1,7 +1,7 @@
 //! Slice header (clause 7.3.3, 7.4.3).
 
 use super::bits::BitReader;
-use super::error::{NalKind, Syntax, SyntaxError};
+use super::error::{Syntax, SyntaxError};
 use super::nal::{NalHeader, nal_unit_type};
 use super::pps::{Pps, SliceGroupMap};
 use super::sps::Sps;
@@ -132,7 +132,11 @@ impl SliceStart {
             _ => SliceType::SI,
         };
         let pic_parameter_set_id = r.ue_max("pic_parameter_set_id", 255)?;
-        Ok(SliceStart { first_mb_in_slice, slice_type, pic_parameter_set_id })
+        Ok(SliceStart {
+            first_mb_in_slice,
+            slice_type,
+            pic_parameter_set_id,
+        })
     }
 }
 
@@ -191,10 +195,17 @@ impl SliceHeader {
         self.frame_num = r.u(sps.log2_max_frame_num);
         self.field_pic_flag = !sps.frame_mbs_only_flag && r.flag();
         self.bottom_field_flag = self.field_pic_flag && r.flag();
-        self.idr_pic_id = if self.idr() { r.ue_max("idr_pic_id", 65535)? } else { 0 };
+        self.idr_pic_id = if self.idr() {
+            r.ue_max("idr_pic_id", 65535)?
+        } else {
+            0
+        };
         self.parse_order(r, sps, pps);
-        self.redundant_pic_cnt =
-            if pps.redundant_pic_cnt_present_flag { r.ue_max("redundant_pic_cnt", 127)? } else { 0 };
+        self.redundant_pic_cnt = if pps.redundant_pic_cnt_present_flag {
+            r.ue_max("redundant_pic_cnt", 127)?
+        } else {
+            0
+        };
         self.direct_spatial_mv_pred_flag = self.slice_type == SliceType::B && r.flag();
         self.parse_num_ref_idx(r, pps)?;
         self.parse_modifications(r)?;
@@ -267,8 +278,11 @@ impl SliceHeader {
         let over = r.flag();
         const ELEMENTS: [&str; 2] = ["num_ref_idx_l0_active_minus1", "num_ref_idx_l1_active_minus1"];
         for (list, element) in ELEMENTS.into_iter().enumerate().take(lists) {
-            self.num_ref_idx_active[list] =
-                if over { 1 + r.ue_max(element, max - 1)? } else { pps.num_ref_idx_default_active[list] };
+            self.num_ref_idx_active[list] = if over {
+                1 + r.ue_max(element, max - 1)?
+            } else {
+                pps.num_ref_idx_default_active[list]
+            };
             if self.num_ref_idx_active[list] > max {
                 return Err(SyntaxError::invalid(element, self.num_ref_idx_active[list] - 1));
             }
@@ -353,9 +367,4 @@ impl SliceHeader {
             self.mmco.push(command);
         }
     }
-}
-
-/// The parameter sets that a slice names.
-pub(crate) fn missing(set: NalKind, id: u32) -> SyntaxError {
-    SyntaxError::MissingSet { set, id }
 }

@@ -51,7 +51,11 @@ pub(crate) struct Vui {
 impl Sps {
     /// ChromaArrayType.
     pub(crate) fn chroma_array_type(&self) -> u32 {
-        if self.separate_colour_plane_flag { 0 } else { self.chroma_format_idc }
+        if self.separate_colour_plane_flag {
+            0
+        } else {
+            self.chroma_format_idc
+        }
     }
 
     /// FrameHeightInMbs.
@@ -90,8 +94,13 @@ impl Sps {
             return reorder.min(16);
         }
         // Intra-only profiles are inferred to reorder nothing (E.2.1).
-        let intra_only = self.constraint_set_flags & 0x08 != 0 && matches!(self.profile_idc, 44 | 86 | 100 | 110 | 122 | 244);
-        if intra_only || self.pic_order_cnt_type == 2 { 0 } else { self.max_dpb_frames() }
+        let intra_only = self.constraint_set_flags & 0x08 != 0
+            && matches!(self.profile_idc, 44 | 86 | 100 | 110 | 122 | 244);
+        if intra_only || self.pic_order_cnt_type == 2 {
+            0
+        } else {
+            self.max_dpb_frames()
+        }
     }
 
     pub(crate) fn parse(r: &mut BitReader<'_>) -> Syntax<Sps> {
@@ -101,7 +110,10 @@ impl Sps {
         let seq_parameter_set_id = r.ue_max("seq_parameter_set_id", 31)?;
         let (mut chroma_format_idc, mut separate_colour_plane_flag) = (1, false);
         let (mut bit_depth_luma, mut bit_depth_chroma) = (8, 8);
-        if matches!(profile_idc, 100 | 110 | 122 | 244 | 44 | 83 | 86 | 118 | 128 | 138 | 139 | 134 | 135) {
+        if matches!(
+            profile_idc,
+            100 | 110 | 122 | 244 | 44 | 83 | 86 | 118 | 128 | 138 | 139 | 134 | 135
+        ) {
             chroma_format_idc = r.ue_max("chroma_format_idc", 3)?;
             if chroma_format_idc == 3 {
                 separate_colour_plane_flag = r.flag();

@@ -81,13 +81,14 @@ impl ReplayConfig {
         }
         let least = self.least_tolerance(largest_batch);
         match self.tolerance {
-            // Negated, so that NaN is refused too.
-            Some(tolerance) if !(tolerance >= least) => Err(ReplayConfigError::ToleranceTooSmall {
-                tolerance,
-                samples_per_insert: self.samples_per_insert,
-                batch: largest_batch,
-                least,
-            }),
+            Some(tolerance) if tolerance.is_nan() || tolerance < least => {
+                Err(ReplayConfigError::ToleranceTooSmall {
+                    tolerance,
+                    samples_per_insert: self.samples_per_insert,
+                    batch: largest_batch,
+                    least,
+                })
+            }
             _ => Ok(()),
         }
     }

@@ -198,6 +198,16 @@ impl Replay {
         !inner.closed && inner.limiter.may_insert()
     }
 
+    /// Waits until [`Self::try_insert`] would take a sample; false when replay is closed. A file source waits here before
+    /// it has a window decoded, so that it holds up no decoder. Others may be quicker: this reserves nothing.
+    pub fn wait_until_wanted(&self) -> bool {
+        let mut inner = self.lock();
+        while !inner.closed && !inner.limiter.may_insert() {
+            inner = self.drawn.wait(inner).unwrap_or_else(PoisonError::into_inner);
+        }
+        !inner.closed
+    }
+
     /// Takes the sample now or not at all.
     pub fn try_insert(&self, sample: Sample) -> Result<SampleId, InsertRefused> {
         let mut inner = self.lock();

@@ -224,11 +224,18 @@ fn live_streams_are_refused_and_files_wait_while_training_is_behind() {
         let replay = replay.clone();
         move || replay.insert_blocking(sample("file", 0, 10))
     });
+    let scout = thread::spawn({
+        let replay = replay.clone();
+        move || replay.wait_until_wanted()
+    });
     thread::sleep(Duration::from_millis(30));
-    assert!(!file.is_finished());
+    assert!(!file.is_finished() && !scout.is_finished());
     assert_eq!(replay.snapshot().inserted, stored);
     replay.sample_batch(2, Duration::ZERO).unwrap();
     assert!(file.join().unwrap().is_ok());
+    replay.close();
+    scout.join().unwrap();
+    assert!(!replay.wait_until_wanted());
     let now = replay.snapshot();
     assert_eq!((now.inserted, now.refused), (stored + 1, 1));
     assert!(

@@ -8,6 +8,7 @@
 //! configured; where none is, it is allowed from loopback only, and to no browser page and no proxied client (`guard`).
 
 mod api;
+mod client;
 mod config;
 mod daemon;
 mod guard;
@@ -17,6 +18,7 @@ mod view;
 #[cfg(test)]
 mod tests;
 
+pub use client::{Client, ClientError};
 pub use config::{ServerConfig, TOKEN_VARIABLE};
 pub use daemon::{Daemon, SnapshotError};
 pub use guard::check_token;

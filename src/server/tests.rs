@@ -283,6 +283,24 @@ fn the_api_shows_status_streams_and_checkpoints() {
 }
 
 #[test]
+fn a_client_reads_what_the_server_says() {
+    let running = Running::start(&local_config());
+    drop(running.daemon.ledger.receive(7));
+    let client = Client::new(&running.address.to_string());
+    assert_eq!(client.streams().unwrap(), running.daemon.streams());
+    assert_eq!(client.status().unwrap().state, "running");
+    let nobody = Server::bind(&local_config()).unwrap().address();
+    let message = Client::new(&format!("http://{nobody}/"))
+        .status()
+        .unwrap_err()
+        .to_string();
+    assert!(
+        message.contains(&format!("no answer from http://{nobody}/api/v1/status")),
+        "{message}"
+    );
+}
+
+#[test]
 fn a_checkpoint_is_written_on_demand_or_its_failure_told() {
     let running = Running::start(&local_config());
     let (status, body) = running.post(&[], b"");

@@ -1,12 +1,13 @@
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::ingest::{Fate, LedgerSnapshot};
+use crate::replay::ReplaySnapshot;
 use crate::telemetry::Pulse;
 
 /// `GET /api/v1/status`.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StatusView {
     /// Version of the program.
     pub version: String,
@@ -27,7 +28,7 @@ pub struct StatusView {
 }
 
 /// A stage's sign of life.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StageView {
     /// Which stage.
     pub stage: String,
@@ -51,7 +52,7 @@ impl From<Pulse> for StageView {
 }
 
 /// The replay buffer.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ReplayView {
     /// Samples held.
     pub samples: u64,
@@ -65,10 +66,26 @@ pub struct ReplayView {
     pub sampled: u64,
     /// Samples that made room since the start.
     pub evicted: u64,
+    /// Samples not taken since the start.
+    pub refused: u64,
+}
+
+impl From<&ReplaySnapshot> for ReplayView {
+    fn from(replay: &ReplaySnapshot) -> Self {
+        Self {
+            samples: replay.samples as u64,
+            bytes: replay.bytes as u64,
+            capacity_bytes: replay.capacity_bytes as u64,
+            inserted: replay.inserted,
+            sampled: replay.sampled,
+            evicted: replay.evicted,
+            refused: replay.refused + replay.not_kept,
+        }
+    }
 }
 
 /// The learner at its last report. A figure that was not finite is null.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TrainView {
     /// Size of the networks.
     pub preset: String,
@@ -95,7 +112,7 @@ pub struct TrainView {
 }
 
 /// One of the two tasks.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TaskView {
     /// Its loss.
     pub loss: f64,
@@ -106,7 +123,7 @@ pub struct TaskView {
 }
 
 /// One entry of `GET /api/v1/streams`.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StreamView {
     /// Name in config, logs and metrics.
     pub name: String,
@@ -123,7 +140,7 @@ pub struct StreamView {
 }
 
 /// A stream's access units: received = used + all skipped + all dropped + buffered.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AccountView {
     /// Access units that left the demuxer.
     pub received: u64,
@@ -132,9 +149,9 @@ pub struct AccountView {
     /// Part of at least one sample.
     pub used: u64,
     /// Left out on purpose, by reason.
-    pub skipped: BTreeMap<&'static str, u64>,
+    pub skipped: BTreeMap<String, u64>,
     /// Lost, by reason.
-    pub dropped: BTreeMap<&'static str, u64>,
+    pub dropped: BTreeMap<String, u64>,
     /// Still held by some stage.
     pub buffered: u64,
 }
@@ -144,7 +161,7 @@ impl From<&LedgerSnapshot> for AccountView {
         let reasons = |wanted: fn(&Fate) -> bool| {
             let fates = Fate::ALL.into_iter().filter(wanted);
             fates
-                .map(|fate| (fate.label(), account.settled(fate)))
+                .map(|fate| (fate.label().to_owned(), account.settled(fate)))
                 .filter(|(_, units)| *units > 0)
                 .collect()
         };
@@ -160,7 +177,7 @@ impl From<&LedgerSnapshot> for AccountView {
 }
 
 /// One entry of `GET /api/v1/checkpoints`, and the answer to a POST.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CheckpointView {
     /// Optimiser step.
     pub step: u64,

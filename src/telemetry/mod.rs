@@ -14,13 +14,15 @@ mod log;
 mod process;
 mod reference;
 mod registry;
+mod replay;
 pub mod table;
 
 pub use checkpoint::CheckpointMetrics;
-pub use decode::DecodeMetrics;
+pub use decode::{DecodeMetrics, collect_decode};
 pub use exposition::Exposition;
 pub use heartbeat::{Heartbeat, Pulse};
 pub use ledger::{collect_byte_budget, collect_ledger};
 pub use log::{LogConfig, LogError, LogFormat, start_log};
 pub use reference::reference;
 pub use registry::Registry;
+pub use replay::collect_replay;

@@ -112,14 +112,28 @@ metrics! {
     // decode
     DECODE_JOBS = "comove_decode_jobs_total", Kind::Counter, Count, ["outcome"],
         "Decoding jobs that ended, by outcome (done or failed).";
-    DECODE_SECONDS_SPENT = "comove_decode_seconds", Kind::Histogram(DECODE_SECONDS), Seconds, [],
-        "Time from taking a decoding job to its last picture.";
-    DECODE_PICTURES = "comove_decode_pictures_total", Kind::Counter, Count, ["use"],
-        "Pictures of decoding jobs: fed to a decoder, or wanted by a sample.";
+    DECODE_JOB_SECONDS = "comove_decode_job_seconds", Kind::Histogram(DECODE_SECONDS), Seconds, [],
+        "Time from asking for a job's pictures to having them, its wait in the queue included.";
+    DECODE_QUEUED = "comove_decode_queued_jobs", Kind::Gauge, Count, [],
+        "Decoding jobs that wait for a decoder.";
+    DECODE_QUEUE_CAPACITY = "comove_decode_queue_capacity_jobs", Kind::Gauge, Count, [],
+        "Decoding jobs that may wait.";
+    DECODE_THREADS = "comove_decode_threads", Kind::Gauge, Count, [],
+        "Decoders that work side by side.";
+    DECODE_BUSY = "comove_decode_busy_seconds_total", Kind::Counter, Seconds, [],
+        "Time that decoders worked, all together.";
+    DECODE_FED = "comove_decode_units_fed_total", Kind::Counter, Count, [],
+        "Access units fed to decoders.";
+    DECODE_PICTURES = "comove_decode_pictures_total", Kind::Counter, Count, ["stage"],
+        "Pictures that decoders put out (decoded), and those of them converted and given to samples (given).";
+    DECODE_ABANDONED = "comove_decode_abandoned_total", Kind::Counter, Count, [],
+        "Decoders that hung and were left behind with their thread.";
 
     // replay
     REPLAY_SAMPLES = "comove_replay_samples", Kind::Gauge, Count, [],
         "Samples in replay.";
+    REPLAY_SEGMENTS = "comove_replay_segments", Kind::Gauge, Count, [],
+        "Segments that the samples in replay come from.";
     REPLAY_BYTES = "comove_replay_bytes", Kind::Gauge, Bytes, [],
         "Memory of the samples in replay.";
     REPLAY_CAPACITY = "comove_replay_capacity_bytes", Kind::Gauge, Bytes, [],
@@ -129,7 +143,21 @@ metrics! {
     REPLAY_SAMPLED = "comove_replay_sampled_total", Kind::Counter, Count, [],
         "Samples that were drawn for training, each draw counted.";
     REPLAY_EVICTED = "comove_replay_evicted_total", Kind::Counter, Count, [],
-        "Samples that made room for newer ones.";
+        "Samples that made room for others.";
+    REPLAY_REFUSED = "comove_replay_refused_total", Kind::Counter, Count, ["reason"],
+        "Samples that replay did not take: training was behind (full), or the eviction policy did not keep them (not_kept).";
+    REPLAY_BATCHES = "comove_replay_batches_total", Kind::Counter, Count, [],
+        "Batches given out.";
+    REPLAY_BATCHES_REPEATING = "comove_replay_batches_repeating_segments_total", Kind::Counter, Count, [],
+        "Batches with two samples of one segment, because there were fewer segments than a batch has samples.";
+    REPLAY_WAIT = "comove_replay_wait_seconds_total", Kind::Counter, Seconds, ["side"],
+        "Time that inserts waited for training (insert), and training for samples (sample).";
+    REPLAY_LIMITER = "comove_replay_limiter_state", Kind::Gauge, Plain, ["state"],
+        "1 for what the samples-per-insert limiter does now, 0 for everything else.";
+    REPLAY_OLDEST = "comove_replay_oldest_arrival_timestamp_seconds", Kind::Gauge, Seconds, [],
+        "When the oldest sample in replay arrived.";
+    REPLAY_NEWEST = "comove_replay_newest_arrival_timestamp_seconds", Kind::Gauge, Seconds, [],
+        "When the newest sample in replay arrived.";
 
     // train
     TRAIN_STEPS = "comove_train_steps_total", Kind::Counter, Count, [],
