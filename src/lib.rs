@@ -16,6 +16,10 @@ pub mod model;
 
 pub mod loss;
 
+pub mod train;
+
+pub mod checkpoint;
+
 pub mod eval;
 
 pub mod inspect;
