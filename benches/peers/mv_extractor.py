@@ -4,8 +4,8 @@
     mv_extractor.py [--rounds N] FILE...
 
 A line a file: name, pictures, median CPU seconds of N rounds (tab-separated). CPU time is that of the whole process, from
-the opened file to its end; demuxing is in it, because the package offers no way to leave it out (on mp4
-well under a hundredth of it). Every picture's array of vectors is read once.
+the opened file to its end; demuxing is in it (about a hundredth on mp4), because the package offers no way to leave it out.
+Every picture's array of vectors is read once.
 
 The package starts a decoding thread a core. One thread is what is compared: run this with LD_PRELOAD=one_core.so (see
 one_core.c); it refuses to go on when it finds more than one.
