@@ -17,7 +17,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from comove_reference import HEADS, Embeddings, Reference, joint_loss, normalise_rgb, vanishing_gradients
+from comove_reference import HEADS, Embeddings, Reference, check_attention, joint_loss, normalise_rgb, vanishing_gradients
 
 MODULES = ["v", "i", "m", "predictor", *(f"head.{name}" for name in HEADS)]
 
@@ -139,6 +139,7 @@ def main() -> None:
     arguments.add_argument("folder", type=Path)
     arguments.add_argument("--tolerance", type=float, default=1e-4)
     arguments = arguments.parse_args()
+    check_attention()
     case = json.loads((arguments.folder / "case.json").read_text())
     weights = load_file(arguments.folder / "weights.safetensors")
     inputs = load_file(arguments.folder / "inputs.safetensors")

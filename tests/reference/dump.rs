@@ -26,13 +26,17 @@ type Named = BTreeMap<String, Tensor>;
 pub fn write_case(folder: &Path, config: &ModelConfig, segments: &[i64], seed: u64) -> anyhow::Result<()> {
     let mut random = Random(ChaCha8Rng::seed_from_u64(seed));
     let model = Model::random(config, seed, Device::Cpu)?;
-    let weights = random.unsettled_weights(model.store());
-    write(folder, "weights", &weights)?;
     let case = serde_json::json!({ "model": config, "segments": segments });
     std::fs::write(folder.join("case.json"), serde_json::to_vec_pretty(&case)?)?;
-
     let inputs = random.inputs(config, segments.len() as i64);
     write(folder, "inputs", &inputs)?;
+    let mut weights = random.unsettled_weights(model.store());
+    model.store().load(&weights)?;
+    let views = views(&inputs);
+    tch::no_grad(|| model.forward(&views, pass(Phase::Train)))?;
+    random.remember_statistics(&mut weights, model.store());
+    write(folder, "weights", &weights)?;
+
     for phase in [Phase::Evaluate, Phase::Train] {
         for probe in Probe::ALL {
             probe.run(folder, config, &weights, &inputs, phase)?;
@@ -61,16 +65,19 @@ fn pass(phase: Phase) -> Pass {
     }
 }
 
-/// Both losses and the gradient of every parameter.
-fn whole(model: &Model, inputs: &Named, segments: &[i64], phase: Phase) -> anyhow::Result<Named> {
-    let views = Views {
+fn views(inputs: &Named) -> Views {
+    Views {
         clips: normalise_rgb(&inputs["clips"]),
         key_frames: normalise_rgb(&inputs["key_frames"]),
         motion: inputs["motion"].shallow_clone(),
         known: inputs["known"].shallow_clone(),
-    };
+    }
+}
+
+/// Both losses and the gradient of every parameter.
+fn whole(model: &Model, inputs: &Named, segments: &[i64], phase: Phase) -> anyhow::Result<Named> {
     let before = model.store().statistics_before();
-    let embeddings = model.forward(&views, pass(phase))?;
+    let embeddings = model.forward(&views(inputs), pass(phase))?;
     let loss = joint_loss(&embeddings, &Tensor::from_slice(segments));
     let mut out = Named::new();
     if phase == Phase::Train {
@@ -323,6 +330,18 @@ impl Random {
                 (parameter.name.clone(), moved.detach())
             })
             .collect()
+    }
+
+    /// Replaces the remembered statistics by about what a batch has, which a training pass has just mixed into the `store`'s: far
+    /// from it all samples look alike in evaluation, and gradients are differences of nearly equal numbers.
+    fn remember_statistics(&mut self, weights: &mut Named, store: &ParameterStore) {
+        const MOMENTUM: f64 = 0.1;
+        for parameter in store.parameters().iter().filter(|p| p.role == Role::Statistic) {
+            let before = &weights[&parameter.name];
+            let batch = (&parameter.tensor - before * (1.0 - MOMENTUM)) / MOMENTUM;
+            let moved = batch * self.uniform(&before.size(), 0.8, 1.2);
+            weights.insert(parameter.name.clone(), moved.detach());
+        }
     }
 
     /// A batch. Whether a cell's motion is known is a coin's toss, so that about half of the positions are: the border
