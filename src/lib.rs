@@ -15,3 +15,7 @@ pub mod replay;
 pub mod model;
 
 pub mod loss;
+
+pub mod train;
+
+pub mod checkpoint;

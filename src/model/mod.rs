@@ -38,5 +38,5 @@ pub use norm::Norm;
 pub use pass::{Pass, Phase, Precision};
 pub use pixels::{RGB_MEAN, RGB_STD, normalise_rgb};
 pub use preset::Preset;
-pub use store::{Builder, Parameter, ParameterStore, Role, Scope, StatisticsBefore};
+pub use store::{Builder, Parameter, ParameterStore, Role, Scope, StatisticsBefore, load_strictly};
 pub use video_network::{VideoFeatures, VideoNetwork};

@@ -65,7 +65,7 @@ impl Preset {
         match self {
             Preset::Paper => 64,
             Preset::Small => 32,
-            Preset::Micro => 16,
+            Preset::Micro => 8,
         }
     }
 

@@ -139,42 +139,54 @@ impl ParameterStore {
     /// # Errors
     /// A tensor that is missing, unexpected, of another shape or of another type, by name.
     pub fn load(&self, tensors: &BTreeMap<String, Tensor>) -> Result<(), ModelError> {
-        for parameter in &self.parameters {
-            let name = &parameter.name;
-            let given = tensors
-                .get(name)
-                .ok_or_else(|| ModelError::Missing { name: name.clone() })?;
-            if given.size() != parameter.tensor.size() {
-                return Err(ModelError::Shape {
-                    name: name.clone(),
-                    expected: parameter.tensor.size(),
-                    found: given.size(),
-                });
-            }
-            if given.kind() != parameter.role.kind() {
-                return Err(ModelError::Kind {
-                    name: name.clone(),
-                    expected: parameter.role.kind(),
-                    found: given.kind(),
-                });
-            }
-        }
-        if tensors.len() > self.parameters.len() {
-            let known: HashSet<&str> = self.parameters.iter().map(|p| p.name.as_str()).collect();
-            if let Some(name) = tensors.keys().find(|name| !known.contains(name.as_str())) {
-                return Err(ModelError::Unexpected { name: name.clone() });
-            }
-        }
-        no_grad(|| {
-            for parameter in &self.parameters {
-                parameter
-                    .tensor
-                    .shallow_clone()
-                    .f_copy_(&tensors[&parameter.name])?;
-            }
-            Ok(())
-        })
+        load_strictly(
+            self.parameters.iter().map(|p| (p.name.as_str(), &p.tensor)),
+            tensors,
+        )
     }
+}
+
+/// Copies `given` into the tensors of `own`, all or none.
+///
+/// # Errors
+/// A tensor that is missing, unexpected, of another shape or of another type, by name.
+pub fn load_strictly<'a>(
+    own: impl Iterator<Item = (&'a str, &'a Tensor)> + Clone,
+    given: &BTreeMap<String, Tensor>,
+) -> Result<(), ModelError> {
+    let mut count = 0;
+    for (name, tensor) in own.clone() {
+        count += 1;
+        let found = given.get(name).ok_or_else(|| ModelError::Missing {
+            name: name.to_owned(),
+        })?;
+        if found.size() != tensor.size() {
+            return Err(ModelError::Shape {
+                name: name.to_owned(),
+                expected: tensor.size(),
+                found: found.size(),
+            });
+        }
+        if found.kind() != tensor.kind() {
+            return Err(ModelError::Kind {
+                name: name.to_owned(),
+                expected: tensor.kind(),
+                found: found.kind(),
+            });
+        }
+    }
+    if given.len() > count {
+        let known: HashSet<&str> = own.clone().map(|(name, _)| name).collect();
+        if let Some(name) = given.keys().find(|name| !known.contains(name.as_str())) {
+            return Err(ModelError::Unexpected { name: name.clone() });
+        }
+    }
+    no_grad(|| {
+        for (name, tensor) in own {
+            tensor.shallow_clone().f_copy_(&given[name])?;
+        }
+        Ok(())
+    })
 }
 
 /// Collects the tensors of a network while its modules are made.
