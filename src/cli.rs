@@ -1,5 +1,6 @@
 mod check;
 mod checkpoint;
+mod run;
 mod status;
 
 use std::fmt;
@@ -24,6 +25,8 @@ const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 the command line or th
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    #[command(after_help = run::EXAMPLES)]
+    Run(run::RunArgs),
     #[command(after_help = check::EXAMPLES)]
     Check(check::CheckArgs),
     #[command(after_help = checkpoint::EXAMPLES)]
@@ -132,6 +135,7 @@ impl From<anyhow::Error> for Failure {
 /// Reads the command line, does what it says, and tells how that went.
 pub fn main() -> ExitCode {
     let done = match Cli::parse().command {
+        Command::Run(args) => run::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Checkpoint(args) => checkpoint::run(&args),
         Command::Status(args) => status::run(&args),
