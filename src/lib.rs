@@ -11,3 +11,23 @@ pub mod window;
 pub mod decode;
 
 pub mod replay;
+
+pub mod model;
+
+pub mod loss;
+
+pub mod train;
+
+pub mod checkpoint;
+
+pub mod eval;
+
+pub mod inspect;
+
+pub mod telemetry;
+
+pub mod server;
+
+pub mod config;
+
+pub mod topology;

@@ -1,2 +1,9 @@
-//! comove
-fn main() {}
+//! The program `comove`: see `comove --help`.
+
+mod cli;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::main()
+}

@@ -8,8 +8,8 @@ use crate::window::FrameSize;
 pub struct FeedUnit {
     /// The unit; its own time stamps are ignored.
     pub unit: Arc<AccessUnit>,
-    /// Rank of its picture in display order, from 0 at the job's first picture. Unique in a job. It is what the decoder is
-    /// told as time stamp, so that missing, repeated or jumping source time stamps cannot misalign anything.
+    /// Rank of its picture in display order, from 0 at the job's first picture. Unique in a job, but for
+    /// the two fields of a frame where they came in two units. It is what the decoder is told as time stamp, so that missing, repeated or jumping source time stamps cannot misalign anything.
     pub display_rank: u32,
 }
 
@@ -20,7 +20,8 @@ pub struct DecodeJob {
     pub stream: StreamName,
     /// What the decoder is fed with.
     pub format: Arc<VideoFormat>,
-    /// Units in decoding order; the first is a key frame.
+    /// Units in decoding order, from an IDR picture on, or from a recovery point with two reference pictures before it, which
+    /// come out wrong and only spare the decoder a jump of `frame_num`.
     pub feed: Vec<FeedUnit>,
     /// Display ranks of the pictures wanted, rising.
     pub wanted: Vec<u32>,

@@ -9,6 +9,13 @@ pub struct FrameSize {
     pub height: u32,
 }
 
+impl FrameSize {
+    /// Pixels.
+    pub fn area(self) -> usize {
+        self.width as usize * self.height as usize
+    }
+}
+
 /// The shape of a sample, in frames of display order and in pixels (paper, section 4 and released code).
 ///
 /// With `clip_frames` 16, `clip_stride` 4, `target_offset` 3 and `target_frames` 8 a clip covers frames 0, 4, …, 60 and its
@@ -43,6 +50,16 @@ impl SampleSpec {
     pub fn span_frames(&self) -> u32 {
         self.clip_span_frames() - 1 + self.target_offset + self.target_frames
     }
+
+    /// Frames of the shortest video that gives a sample: [`Self::span_frames`], and more only where the frames before the
+    /// target are too few for the hard negatives, which begin at different frames and do not overlap the target.
+    pub fn needed_frames(&self) -> u32 {
+        let starts_before_target = (self.span_frames() + 1).saturating_sub(2 * self.target_frames);
+        match self.hard_negatives.saturating_sub(starts_before_target) {
+            0 => self.span_frames(),
+            missing => self.span_frames() + self.target_frames - 1 + missing,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -67,5 +84,26 @@ mod tests {
         };
         assert_eq!(spec.clip_span_frames(), 61);
         assert_eq!(spec.span_frames(), 71);
+        assert_eq!(spec.needed_frames(), 71);
+    }
+
+    #[test]
+    fn hard_negatives_that_do_not_fit_before_the_target_ask_for_frames_behind_it() {
+        let size = FrameSize { width: 1, height: 1 };
+        let mut spec = SampleSpec {
+            clip_frames: 2,
+            clip_stride: 1,
+            target_offset: 1,
+            target_frames: 2,
+            hard_negatives: 1,
+            key_frame_margin: 0,
+            frame_size: size,
+            motion_size: size,
+        };
+        // Frames 0 1 | 2 3: one negative at 0.
+        assert_eq!((spec.span_frames(), spec.needed_frames()), (4, 4));
+        // Frames 0 1 | 2 3 | 4 5 6: negatives at 0, 4, 5.
+        spec.hard_negatives = 3;
+        assert_eq!(spec.needed_frames(), 7);
     }
 }

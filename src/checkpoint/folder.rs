@@ -1,0 +1,160 @@
+use std::fs::{self, File, TryLockError};
+use std::path::{Path, PathBuf};
+
+use super::manifest::{MANIFEST_FILE, Manifest};
+use super::{CheckpointError, load};
+
+pub(super) const LATEST: &str = "latest";
+const LOCK_FILE: &str = ".lock";
+
+/// Endings of the hidden names that a snapshot's folder has while it is not what its name says.
+pub(super) const PARTIAL: &str = ".partial";
+pub(super) const REPLACED: &str = ".replaced";
+pub(super) const PRUNED: &str = ".pruned";
+
+/// The folder that a run writes its snapshots to. Held by one process at a time.
+#[derive(Debug)]
+pub struct CheckpointFolder {
+    root: PathBuf,
+    _lock: File,
+}
+
+/// One entry of [`list`].
+#[derive(Debug)]
+pub struct Listed {
+    /// Training steps behind it, from its name.
+    pub step: u64,
+    /// Its folder.
+    pub path: PathBuf,
+    /// `latest` points to it.
+    pub latest: bool,
+    /// Its manifest; the other files are not read.
+    pub manifest: Result<Manifest, CheckpointError>,
+}
+
+pub(super) fn step_name(step: u64) -> String {
+    format!("{step:08}")
+}
+
+fn step_of(name: &str) -> Option<u64> {
+    let step: u64 = name.parse().ok()?;
+    (step_name(step) == name).then_some(step)
+}
+
+pub(super) fn hidden(root: &Path, step: u64, ending: &str) -> PathBuf {
+    root.join(format!(".{}{ending}", step_name(step)))
+}
+
+impl CheckpointFolder {
+    /// Makes the folder where it is missing, takes its lock, and clears away what a killed process left half done.
+    ///
+    /// # Errors
+    /// A folder that cannot be written to, or that another process has open.
+    pub fn open(root: &Path) -> Result<Self, CheckpointError> {
+        fs::create_dir_all(root).map_err(CheckpointError::io("create", root))?;
+        let lock_path = root.join(LOCK_FILE);
+        let lock = File::create(&lock_path).map_err(CheckpointError::io("write", &lock_path))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(CheckpointError::InUse {
+                    path: root.to_owned(),
+                });
+            }
+            Err(TryLockError::Error(error)) => return Err(CheckpointError::io("lock", lock_path)(error)),
+        }
+        let folder = Self {
+            root: root.to_owned(),
+            _lock: lock,
+        };
+        folder.recover()?;
+        Ok(folder)
+    }
+
+    /// Where it is.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Finishes or undoes what was under way when the last writer was killed.
+    pub(super) fn recover(&self) -> Result<(), CheckpointError> {
+        for name in names_in(&self.root)? {
+            let path = self.root.join(&name);
+            let Some(rest) = name.strip_prefix('.') else {
+                continue;
+            };
+            if rest == format!("{LATEST}.new") {
+                fs::remove_file(&path).map_err(CheckpointError::io("delete", path))?;
+            } else if let Some(step) = rest.strip_suffix(REPLACED)
+                && step_of(step).is_some()
+                && !self.root.join(step).exists()
+            {
+                // Killed between taking the old snapshot away and putting the new one in its place.
+                let place = self.root.join(step);
+                fs::rename(&path, &place).map_err(CheckpointError::io("rename", path))?;
+            } else if [PARTIAL, REPLACED, PRUNED].iter().any(|ending| {
+                rest.strip_suffix(ending)
+                    .is_some_and(|step| step_of(step).is_some())
+            }) {
+                fs::remove_dir_all(&path).map_err(CheckpointError::io("delete", path))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn names_in(root: &Path) -> Result<Vec<String>, CheckpointError> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(root).map_err(CheckpointError::io("read", root))? {
+        let entry = entry.map_err(CheckpointError::io("read", root))?;
+        // A name that is not UTF-8 is none of comove's.
+        names.extend(entry.file_name().into_string());
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// The steps of the complete snapshots in a folder, rising.
+pub(super) fn steps_in(root: &Path) -> Result<Vec<u64>, CheckpointError> {
+    let complete = |step: &u64| root.join(step_name(*step)).join(MANIFEST_FILE).is_file();
+    let mut steps: Vec<u64> = names_in(root)?.iter().filter_map(|name| step_of(name)).collect();
+    steps.retain(complete);
+    steps.sort_unstable();
+    Ok(steps)
+}
+
+/// The snapshots in a folder, oldest first.
+pub fn list(root: &Path) -> Result<Vec<Listed>, CheckpointError> {
+    let latest = fs::read_link(root.join(LATEST)).ok();
+    let listed = |step| {
+        let name = step_name(step);
+        let path = root.join(&name);
+        Listed {
+            step,
+            latest: latest.as_deref() == Some(Path::new(&name)),
+            manifest: load::show(&path),
+            path,
+        }
+    };
+    Ok(steps_in(root)?.into_iter().map(listed).collect())
+}
+
+/// The snapshot that a path means: itself, or the newest one of a folder of snapshots.
+pub fn resolve(path: &Path) -> Result<PathBuf, CheckpointError> {
+    if path.join(MANIFEST_FILE).is_file() {
+        return Ok(path.to_owned());
+    }
+    let latest = path.join(LATEST);
+    if latest.join(MANIFEST_FILE).is_file() {
+        let target = fs::read_link(&latest).map_err(CheckpointError::io("read", latest))?;
+        return Ok(path.join(target));
+    }
+    let not_found = || CheckpointError::NotFound {
+        path: path.to_owned(),
+    };
+    if !path.is_dir() {
+        return Err(not_found());
+    }
+    let newest = steps_in(path)?.into_iter().next_back().ok_or_else(not_found)?;
+    Ok(path.join(step_name(newest)))
+}

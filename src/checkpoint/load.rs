@@ -1,0 +1,104 @@
+use std::{collections::BTreeMap, fs, path::Path, path::PathBuf};
+
+use tch::{Device, Tensor};
+
+use super::manifest::{FileEntry, MANIFEST_FILE, MODEL_FILE, Manifest, OPTIMIZER_FILE, STATE_FILE, sha256};
+use super::tensor_file::decode;
+use super::{CheckpointError, resolve};
+use crate::model::Model;
+
+/// What a run goes on from. Everything was verified.
+#[derive(Debug)]
+pub struct Resumable {
+    /// The snapshot's folder.
+    pub path: PathBuf,
+    /// What it is.
+    pub manifest: Manifest,
+    /// Parameters and statistics by name, on the CPU.
+    pub model: BTreeMap<String, Tensor>,
+    /// The optimiser's state by name, on the CPU.
+    pub optimizer: BTreeMap<String, Tensor>,
+    /// Counters, schedule and random generator, as JSON.
+    pub state: String,
+}
+
+/// A snapshot's manifest, sealed as it was written. The other files are not read.
+pub fn show(path: &Path) -> Result<Manifest, CheckpointError> {
+    let path = resolve(path)?.join(MANIFEST_FILE);
+    let text = fs::read(&path).map_err(CheckpointError::io("read", &path))?;
+    Manifest::from_text(&text, &path)
+}
+
+/// Reads a snapshot whole and checks every byte of it. `path` is a snapshot or a folder of snapshots, of which the newest is meant.
+pub fn verify(path: &Path) -> Result<Manifest, CheckpointError> {
+    Ok(load_for_resume(path)?.manifest)
+}
+
+/// Everything that a run goes on from.
+pub fn load_for_resume(path: &Path) -> Result<Resumable, CheckpointError> {
+    let path = resolve(path)?;
+    let manifest = show(&path)?;
+    let mut contents = BTreeMap::new();
+    for entry in &manifest.files {
+        contents.insert(entry.name.as_str(), read_verified(&path, entry)?);
+    }
+    let mut content = |name: &str| {
+        contents.remove(name).ok_or_else(|| CheckpointError::Manifest {
+            path: path.join(MANIFEST_FILE),
+            reason: format!("it does not list {name}"),
+        })
+    };
+    let state_path = path.join(STATE_FILE);
+    let state = String::from_utf8(content(STATE_FILE)?).map_err(|error| CheckpointError::Manifest {
+        path: state_path,
+        reason: error.to_string(),
+    })?;
+    Ok(Resumable {
+        model: decode(&content(MODEL_FILE)?, &path.join(MODEL_FILE))?,
+        optimizer: decode(&content(OPTIMIZER_FILE)?, &path.join(OPTIMIZER_FILE))?,
+        state,
+        manifest,
+        path,
+    })
+}
+
+/// The networks of a snapshot, for evaluation. `path` is a snapshot or a folder of snapshots, of which the newest is meant.
+pub fn load_weights(path: &Path, device: Device) -> Result<(Model, Manifest), CheckpointError> {
+    let path = resolve(path)?;
+    let manifest = show(&path)?;
+    let file = path.join(MODEL_FILE);
+    let entry = manifest.files.iter().find(|entry| entry.name == MODEL_FILE);
+    let entry = entry.ok_or_else(|| CheckpointError::Manifest {
+        path: path.join(MANIFEST_FILE),
+        reason: format!("it does not list {MODEL_FILE}"),
+    })?;
+    let tensors = decode(&read_verified(&path, entry)?, &file)?;
+    let in_file = |source| CheckpointError::Model {
+        path: file.clone(),
+        source,
+    };
+    let model = Model::random(&manifest.model, 0, device).map_err(in_file)?;
+    model.store().load(&tensors).map_err(in_file)?;
+    Ok((model, manifest))
+}
+
+fn read_verified(folder: &Path, entry: &FileEntry) -> Result<Vec<u8>, CheckpointError> {
+    let path = folder.join(&entry.name);
+    let content = fs::read(&path).map_err(CheckpointError::io("read", &path))?;
+    if content.len() as u64 != entry.bytes {
+        return Err(CheckpointError::Size {
+            path,
+            expected: entry.bytes,
+            found: content.len() as u64,
+        });
+    }
+    let found = sha256(&content);
+    if found != entry.sha256 {
+        return Err(CheckpointError::Digest {
+            path,
+            expected: entry.sha256.clone(),
+            found,
+        });
+    }
+    Ok(content)
+}

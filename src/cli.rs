@@ -1,0 +1,162 @@
+mod check;
+mod checkpoint;
+mod run;
+mod status;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use comfy_table::Table;
+use comove::config::{Config, ConfigError, Overrides};
+use comove::server::ServerError;
+use comove::telemetry::LogError;
+
+/// Watches H.264 video and keeps training a video network on it, without labels.
+#[derive(Debug, Parser)]
+#[command(version, arg_required_else_help = true, max_term_width = 110, after_help = EXIT_CODES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 the command line or the config is wrong.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    #[command(after_help = run::EXAMPLES)]
+    Run(run::RunArgs),
+    #[command(after_help = check::EXAMPLES)]
+    Check(check::CheckArgs),
+    #[command(after_help = checkpoint::EXAMPLES)]
+    Checkpoint(checkpoint::CheckpointArgs),
+    #[command(after_help = status::EXAMPLES)]
+    Status(status::StatusArgs),
+}
+
+/// Where the configuration comes from.
+#[derive(Debug, Args)]
+struct ConfigArgs {
+    /// What to learn from, in place of the config's streams: URIs, files, folders, or `synthetic:` for moving patterns.
+    #[arg(value_name = "URI|FILE|FOLDER")]
+    sources: Vec<String>,
+    /// The config file; the defaults where there is none. What stands on the command line goes before it.
+    #[arg(short, long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Size of networks and samples: paper, small or micro.
+    #[arg(long, value_name = "NAME")]
+    preset: Option<String>,
+    /// Where to compute: auto, cpu, cuda or cuda:N.
+    #[arg(long, value_name = "DEVICE")]
+    device: Option<String>,
+    /// The folder that checkpoints are written to.
+    #[arg(long, value_name = "DIR")]
+    checkpoint_dir: Option<PathBuf>,
+    /// End the run in good order after this many steps.
+    #[arg(long, value_name = "N")]
+    max_steps: Option<u64>,
+    /// Go on from the newest checkpoint: `always` (there must be one), `if-present` or `never`.
+    #[arg(long, value_name = "WHEN", num_args = 0..=1, require_equals = true, default_missing_value = "always")]
+    resume: Option<String>,
+    /// End the run in good order after this time, such as 90s or 8h.
+    #[arg(long, value_name = "TIME")]
+    max_duration: Option<String>,
+    /// Address and port of metrics and API.
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<String>,
+    /// How log lines look: auto, human, plain or json.
+    #[arg(long, value_name = "FORMAT")]
+    log_format: Option<String>,
+}
+
+impl ConfigArgs {
+    fn load(&self) -> Result<Config, ConfigError> {
+        let overrides = Overrides {
+            sources: self.sources.clone(),
+            preset: self.preset.clone(),
+            device: self.device.clone(),
+            checkpoint_dir: self.checkpoint_dir.clone(),
+            max_steps: self.max_steps,
+            resume: self.resume.clone(),
+            max_duration: self.max_duration.clone(),
+            listen: self.listen.clone(),
+            log_format: self.log_format.clone(),
+        };
+        Config::load(self.config.as_deref(), &overrides)
+    }
+}
+
+/// Why the program ends with another code than 0.
+#[derive(Debug)]
+enum Failure {
+    /// The command line or the config is wrong: code 2.
+    Usage(String),
+    /// It was tried and failed: code 1.
+    Failed(anyhow::Error),
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Usage(message) => f.write_str(message),
+            Self::Failed(error) => write!(f, "{error:#}"),
+        }
+    }
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        Self::Usage(error.to_string())
+    }
+}
+
+impl From<LogError> for Failure {
+    fn from(error: LogError) -> Self {
+        Self::Usage(error.to_string())
+    }
+}
+
+impl From<ServerError> for Failure {
+    fn from(error: ServerError) -> Self {
+        match error {
+            ServerError::Token { .. } => Self::Usage(error.to_string()),
+            other => Self::Failed(other.into()),
+        }
+    }
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// Reads the command line, does what it says, and tells how that went.
+pub fn main() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Run(args) => run::run(&args),
+        Command::Check(args) => check::run(&args),
+        Command::Checkpoint(args) => checkpoint::run(&args),
+        Command::Status(args) => status::run(&args),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("comove: {failure}");
+            ExitCode::from(match failure {
+                Failure::Usage(_) => 2,
+                Failure::Failed(_) => 1,
+            })
+        }
+    }
+}
+
+/// A table without lines, for people and for `awk`.
+fn table<const N: usize>(header: [&str; N]) -> Table {
+    let mut table = Table::new();
+    table.load_style(comfy_table::presets::NOTHING);
+    table.set_content_arrangement(comfy_table::ContentArrangement::Disabled);
+    table.set_header(header);
+    table
+}

@@ -1,0 +1,153 @@
+//! A TOML file and the command line → a [`Config`], checked before anything starts.
+//!
+//! Every stage owns its section's struct with its defaults; this module gathers them, finds out what a bad key was meant to
+//! be, and keeps credentials out of whatever is printed or stored.
+
+mod document;
+mod error;
+mod explain;
+mod overrides;
+mod redact;
+mod run;
+
+#[cfg(test)]
+mod reference_test;
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::checkpoint::CheckpointConfig;
+use crate::decode::DecodeConfig;
+use crate::ingest::{IngestConfig, StreamConfig, resolve_streams};
+use crate::replay::ReplayConfig;
+use crate::server::ServerConfig;
+use crate::telemetry::LogConfig;
+use crate::train::TrainConfig;
+use crate::window::WindowConfig;
+use document::Document;
+
+pub use error::ConfigError;
+pub use overrides::Overrides;
+pub use run::{Resume, RunConfig};
+
+/// Everything that can be configured, section by section.
+#[derive(Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// `[run]`.
+    pub run: RunConfig,
+    /// `[ingest]`.
+    pub ingest: IngestConfig,
+    /// `[[stream]]`, one each.
+    pub stream: Vec<StreamConfig>,
+    /// `[window]`.
+    pub window: WindowConfig,
+    /// `[decode]`.
+    pub decode: DecodeConfig,
+    /// `[replay]`.
+    pub replay: ReplayConfig,
+    /// `[train]`.
+    pub train: TrainConfig,
+    /// `[checkpoint]`.
+    pub checkpoint: CheckpointConfig,
+    /// `[server]`.
+    pub server: ServerConfig,
+    /// `[log]`.
+    pub log: LogConfig,
+}
+
+impl Config {
+    /// Reads the file at `path`, or takes the defaults where there is none, and lays the command line over it.
+    ///
+    /// Relative paths in the file mean what lies beside the file; on the command line, and without a file, they mean what
+    /// lies in the working folder.
+    ///
+    /// # Errors
+    /// The first key that is unknown or cannot be read, or everything that contradicts itself.
+    pub fn load(path: Option<&Path>, overrides: &Overrides) -> Result<Self, ConfigError> {
+        let document = match path {
+            Some(path) => Document::read(path)?,
+            None => Document::empty(),
+        };
+        Self::from_document(document, overrides)
+    }
+
+    fn from_document(mut document: Document, overrides: &Overrides) -> Result<Self, ConfigError> {
+        document.expand_variables(|name| std::env::var(name).ok())?;
+        overrides.lay_over(&mut document);
+        let mut config: Self = document.deserialize()?;
+        if let Some(folder) = document.folder() {
+            config.resolve_paths(folder);
+        }
+        if !overrides.sources.is_empty() {
+            config.stream = overrides.streams()?;
+        }
+        config.check()?;
+        Ok(config)
+    }
+
+    /// Makes the paths that came from the file mean what lies in `folder`. Those of the command line are absolute already.
+    fn resolve_paths(&mut self, folder: &Path) {
+        let resolve = |path: &mut PathBuf| *path = folder.join(&*path);
+        resolve(&mut self.checkpoint.dir);
+        self.ingest.pipelines.iter_mut().for_each(resolve);
+        self.server.token_file.iter_mut().for_each(resolve);
+        for stream in &mut self.stream {
+            stream.path.iter_mut().for_each(resolve);
+            stream.folder.iter_mut().for_each(resolve);
+        }
+    }
+
+    /// Every contradiction that no single key shows.
+    fn check(&self) -> Result<(), ConfigError> {
+        let mut problems = Vec::new();
+        let mut note = |found: Result<(), String>| problems.extend(found.err());
+        note(words(resolve_streams(&self.stream)));
+        note(words(self.train.validate()));
+        note(words(self.window.check(&self.train.preset.sample_spec())));
+        note(words(self.replay.check(self.train.batch_size())));
+        note(self.checkpoint.validate());
+        note(words(self.log.parse_filter()));
+        match problems.is_empty() {
+            true => Ok(()),
+            false => Err(ConfigError::Invalid(problems)),
+        }
+    }
+
+    /// The whole configuration in force as TOML, without credentials: for people, logs and checkpoints.
+    ///
+    /// # Errors
+    /// When a value has no TOML form: a defect in comove.
+    pub fn resolved_toml(&self) -> Result<String, toml::ser::Error> {
+        let mut table = toml::Table::try_from(self)?;
+        redact::redact_table(&mut table);
+        table.iter_mut().for_each(|(_, value)| shorten_floats(value));
+        toml::to_string(&table)
+    }
+}
+
+fn words<T, E: std::fmt::Display>(found: Result<T, E>) -> Result<(), String> {
+    found.map(drop).map_err(|error| error.to_string())
+}
+
+/// A 32-bit 0.02 becomes 0.019999999552965164 among 64-bit numbers: written as short as it reads back.
+fn shorten_floats(value: &mut toml::Value) {
+    match value {
+        toml::Value::Float(float) if f64::from(*float as f32) == *float => {
+            *float = (*float as f32).to_string().parse().unwrap_or(*float);
+        }
+        toml::Value::Array(items) => items.iter_mut().for_each(shorten_floats),
+        toml::Value::Table(table) => table.iter_mut().for_each(|(_, value)| shorten_floats(value)),
+        _ => {}
+    }
+}
+
+impl std::fmt::Debug for Config {
+    /// The same as [`Config::resolved_toml`]: a derived Debug would print credentials.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.resolved_toml().map_err(|_| std::fmt::Error)?)
+    }
+}

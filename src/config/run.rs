@@ -1,0 +1,27 @@
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// `[run]`: how a run begins and ends.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RunConfig {
+    /// Whether training goes on from the newest checkpoint.
+    pub resume: Resume,
+    /// The run ends in good order after this time. Left out: with its sources, or when told to.
+    #[serde(with = "humantime_serde", skip_serializing_if = "Option::is_none")]
+    pub max_duration: Option<Duration>,
+}
+
+/// Whether training goes on from the newest checkpoint of `checkpoint.dir`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Resume {
+    /// No: it begins anew.
+    #[default]
+    Never,
+    /// It does where there is one, else it begins anew: for services that restart.
+    IfPresent,
+    /// It does; that there is none is an error.
+    Always,
+}

@@ -1,0 +1,175 @@
+use std::path::Path;
+
+use super::*;
+
+fn load(text: &str) -> Result<Config, ConfigError> {
+    load_with(text, &Overrides::default())
+}
+
+fn load_with(text: &str, overrides: &Overrides) -> Result<Config, ConfigError> {
+    Config::from_document(Document::parse(Path::new("/etc/comove/x.toml"), text)?, overrides)
+}
+
+/// Asserts that reading `text` fails with a message that has all `parts`.
+#[track_caller]
+fn refused(text: &str, parts: &[&str]) {
+    let message = load(text).expect_err("it was accepted").to_string();
+    for part in parts {
+        assert!(message.contains(part), "{part:?} is missing in: {message}");
+    }
+}
+
+#[test]
+fn an_empty_file_gives_the_defaults() {
+    assert_eq!(load("").unwrap(), Config::default());
+}
+
+#[test]
+fn an_unknown_key_is_named_with_the_one_that_was_meant() {
+    refused(
+        "[server]\nlistne = 'x'",
+        &[
+            "/etc/comove/x.toml",
+            "server.listne",
+            "did you mean server.listen?",
+            "Allowed here: listen, token_file",
+        ],
+    );
+    refused(
+        "[sever]\nlisten = 'x'",
+        &["sever: there is no such key", "did you mean server?"],
+    );
+    refused(
+        "[log]\nlisten = 'x'",
+        &["log.listen", "did you mean server.listen?"],
+    );
+    refused(
+        "[log]\nzzz = 'x'",
+        &["log.zzz: there is no such key Allowed here: format, filter"],
+    );
+}
+
+#[test]
+fn a_bad_value_is_named_with_its_key_and_what_is_allowed() {
+    refused(
+        "[server]\nlisten = 'localhost'",
+        &[
+            "server.listen = \"localhost\"",
+            "an address with a port, such as 127.0.0.1:9464",
+        ],
+    );
+    refused(
+        "[server]\nlisten = 9464",
+        &["server.listen = 9464", "text in quotes"],
+    );
+    refused(
+        "[log]\nformat = 'xml'",
+        &[
+            "log.format = \"xml\"",
+            "\"auto\"",
+            "\"human\"",
+            "\"plain\"",
+            "\"json\"",
+        ],
+    );
+    refused(
+        "[decode]\nthreads = 0",
+        &["decode.threads = 0", "a whole number, 1 or more"],
+    );
+    refused(
+        "[decode]\ndeadline = 'soon'",
+        &["decode.deadline = \"soon\"", "a time such as \"30s\""],
+    );
+    refused(
+        "[replay]\ncapacity = 'much'",
+        &["replay.capacity = \"much\"", "such as \"512 MiB\""],
+    );
+    refused(
+        "[replay]\nmin_samples = -1",
+        &["replay.min_samples = -1", "a whole number, 0 or more"],
+    );
+    refused(
+        "[replay]\nsamples_per_insert = 'x'",
+        &["replay.samples_per_insert = \"x\"", "a number"],
+    );
+    refused("log = 3", &["log = 3", "a section"]);
+    refused(
+        "[log]\nfilter = 'loud'",
+        &["log.filter = \"loud\"", "error, warn, info"],
+    );
+}
+
+#[test]
+fn a_syntax_error_tells_the_place_without_quoting_the_line() {
+    refused(
+        "[log]\nuri = 'rtsp://u:hunter2@h' x",
+        &["/etc/comove/x.toml, line 2, column"],
+    );
+    let message = load("[log]\nuri = 'rtsp://u:hunter2@h' x")
+        .unwrap_err()
+        .to_string();
+    assert!(!message.contains("hunter2"), "{message}");
+}
+
+#[test]
+fn a_missing_file_is_named() {
+    let message = Config::load(Some(Path::new("/nowhere/c.toml")), &Overrides::default())
+        .unwrap_err()
+        .to_string();
+    assert!(message.starts_with("config /nowhere/c.toml: "), "{message}");
+}
+
+#[test]
+fn the_command_line_goes_before_the_file_and_is_named_in_errors() {
+    let overrides = Overrides {
+        listen: Some("127.0.0.1:1".to_owned()),
+        ..Overrides::default()
+    };
+    let config = load_with("[server]\nlisten = '127.0.0.1:2'", &overrides).unwrap();
+    assert_eq!(config.server.listen.port(), 1);
+    let overrides = Overrides {
+        listen: Some("nowhere".to_owned()),
+        ..Overrides::default()
+    };
+    let message = load_with("", &overrides).unwrap_err().to_string();
+    assert!(
+        message.starts_with("--listen: server.listen = \"nowhere\": allowed is an address"),
+        "{message}"
+    );
+}
+
+#[test]
+fn relative_paths_mean_what_lies_beside_the_file() {
+    let config = load("[server]\ntoken_file = 'secrets/token'").unwrap();
+    assert_eq!(
+        config.server.token_file.unwrap(),
+        Path::new("/etc/comove/secrets/token")
+    );
+    let config = load("[server]\ntoken_file = '/run/token'").unwrap();
+    assert_eq!(config.server.token_file.unwrap(), Path::new("/run/token"));
+}
+
+#[test]
+fn environment_variables_stand_in_for_secrets() {
+    let mut document = Document::parse(Path::new("x"), "[server]\nlisten = '${HOST}:1'").unwrap();
+    document
+        .expand_variables(|name| (name == "HOST").then(|| "127.0.0.9".to_owned()))
+        .unwrap();
+    let config: Config = document.deserialize().unwrap();
+    assert_eq!(config.server.listen.to_string(), "127.0.0.9:1");
+    refused(
+        "[server]\nlisten = '${COMOVE_NO_SUCH_VARIABLE}:1'",
+        &[
+            "server.listen",
+            "environment variable COMOVE_NO_SUCH_VARIABLE is not set",
+        ],
+    );
+}
+
+#[test]
+fn the_resolved_config_reads_back_as_itself() {
+    let config = load("[log]\nfilter = 'debug'\n[server]\ntoken_file = 't'").unwrap();
+    let resolved = config.resolved_toml().unwrap();
+    assert_eq!(load(&resolved).unwrap(), config);
+    assert_eq!(format!("{config:?}"), resolved);
+}

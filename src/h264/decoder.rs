@@ -1,0 +1,594 @@
+//! The decoder: NAL units in, coded pictures out.
+
+use std::sync::Arc;
+
+use super::annexb::nal_units;
+use super::bits::BitReader;
+use super::cabac_syntax::Cabac;
+use super::cavlc::Cavlc;
+use super::direct::Colocated;
+use super::dpb::{BOTTOM, Dpb, FRAME, MAX_REF_FRAMES, Marking, TOP};
+use super::entropy::Entropy;
+use super::error::{DecodeError, NalKind, SyntaxError};
+use super::fmo::macroblock_to_slice_group_map;
+use super::motion::{MotionField, PictureHeader, PictureMotion, PictureStructure, Slot, Timing};
+use super::nal::{NalHeader, nal_unit_type as nut, unescape};
+use super::poc::PocState;
+use super::pps::Pps;
+use super::ref_lists::{ListBuilder, ListContext, RefLists, order_cnt_of};
+use super::slice_data::{Scratch, SliceContext, SliceDecoder};
+use super::slice_header::{SliceHeader, SliceStart, SliceType};
+use super::sps::Sps;
+
+/// Receives every coded picture, in decoding order.
+type Sink<'s> = &'s mut dyn FnMut(&MotionField<'_>);
+
+/// One stream's decoder state: parameter sets, reference pictures with their motion and order counts, no pixels.
+///
+/// Memory is bounded: at most 16 reference frames, the picture under way and 16 pooled buffers of 145 bytes a
+/// macroblock (level 6.2: 20 MB a frame), 32 SPS and 256 PPS, and twice the largest NAL unit.
+#[derive(Default)]
+pub struct MotionDecoder {
+    sps: Vec<Option<Arc<Sps>>>,
+    pps: Vec<Option<Arc<Pps>>>,
+    dpb: Dpb,
+    poc: PocState,
+    current: Option<CurrentPicture>,
+    first_field: Option<FirstField>,
+    /// PrevRefFrameNum; `None` at the beginning of a sequence, where no gap is inferred.
+    prev_ref_frame_num: Option<u32>,
+    last_id: u32,
+    /// After an error: pictures are skipped until the next random access point.
+    waiting: bool,
+    /// Slice header of the last skipped slice, to count skipped pictures.
+    skipped_header: Option<SliceHeader>,
+    /// recovery_frame_cnt of this access unit.
+    recovery_point: Option<u32>,
+    /// Size in macroblocks and field coding of the frames in the DPB.
+    format: Option<(u32, u32, bool)>,
+    header: SliceHeader,
+    lists: RefLists,
+    builder: ListBuilder,
+    scratch: Scratch,
+    group_map: Vec<u8>,
+    group_map_key: Option<(Arc<Pps>, u32, u8)>,
+    rbsp: Vec<u8>,
+}
+
+/// The picture that slices are being decoded into.
+struct CurrentPicture {
+    motion: Box<PictureMotion>,
+    sps: Arc<Sps>,
+    /// Header of its first slice.
+    header: SliceHeader,
+    id: u32,
+    structure: u8,
+    poc: [i32; 2],
+    /// It is the second field of a frame.
+    second_field: bool,
+}
+
+/// A field whose frame's other field may come next.
+#[derive(Debug, Clone, Copy)]
+struct FirstField {
+    id: u32,
+    structure: u8,
+    frame_num: u32,
+    reference: bool,
+    idr: bool,
+    poc: [i32; 2],
+}
+
+/// What went wrong and what was skipped during one call.
+#[derive(Default)]
+struct Outcome {
+    error: Option<DecodeError>,
+    skipped: u32,
+}
+
+impl Outcome {
+    /// The first error counts.
+    fn fail(&mut self, error: DecodeError) {
+        self.error.get_or_insert(error);
+    }
+
+    fn result(self) -> Result<(), DecodeError> {
+        match (self.error, self.skipped) {
+            (Some(error), _) => Err(error),
+            (None, 0) => Ok(()),
+            (None, pictures) => Err(DecodeError::AwaitingRandomAccess { pictures }),
+        }
+    }
+}
+
+impl MotionDecoder {
+    /// A decoder at the beginning of a stream. Decoding starts with the first picture, whatever it is.
+    pub fn new() -> MotionDecoder {
+        MotionDecoder::default()
+    }
+
+    /// Decodes one access unit (Annex B, start codes of three or four bytes): one frame, one field or both fields
+    /// of a frame. `sink` is called once per coded picture, in decoding order.
+    ///
+    /// # Errors
+    /// The first error found; [`DecodeError::recovery`] says what the decoder does next. Pictures in which an error
+    /// was found are still given to `sink`, with [`lost`](super::MbFlags::lost) macroblocks. After an error in
+    /// slices, pictures are skipped until the next IDR picture or recovery point.
+    pub fn decode(&mut self, access_unit: &[u8], sink: Sink<'_>) -> Result<(), DecodeError> {
+        let mut outcome = Outcome::default();
+        self.recovery_point = None;
+        for nal in nal_units(access_unit) {
+            let Some(header) = NalHeader::parse(nal) else {
+                let error = SyntaxError::invalid("forbidden_zero_bit", 1);
+                outcome.fail(error.at(NalKind::Other(nal.first().map_or(0, |b| b & 31)), 0));
+                continue;
+            };
+            match header.nal_unit_type {
+                nut::SLICE | nut::IDR_SLICE | nut::PARTITION_A => {
+                    self.slice_nal(nal, header, &mut outcome, sink)
+                }
+                nut::SPS => self.sps_nal(nal, &mut outcome),
+                nut::PPS => self.pps_nal(nal, &mut outcome),
+                nut::SEI => self.sei_nal(nal),
+                nut::END_OF_SEQUENCE => {
+                    self.finish_picture(&mut outcome, sink);
+                }
+                _ => {}
+            }
+        }
+        self.finish_picture(&mut outcome, sink);
+        outcome.result()
+    }
+
+    /// Ends the stream: finishes a picture still open.
+    ///
+    /// # Errors
+    /// As [`decode`](Self::decode).
+    pub fn flush(&mut self, sink: Sink<'_>) -> Result<(), DecodeError> {
+        let mut outcome = Outcome::default();
+        self.finish_picture(&mut outcome, sink);
+        self.first_field = None;
+        outcome.result()
+    }
+
+    /// Panics if the state is inconsistent; for fuzzing.
+    pub fn check_invariants(&self) {
+        self.dpb.check_invariants();
+        assert!(self.current.is_none(), "a picture is open between calls");
+        assert!(self.sps.len() <= 32 && self.pps.len() <= 256);
+        if let Some(first) = self.first_field {
+            assert!(first.structure == TOP || first.structure == BOTTOM);
+        }
+    }
+
+    fn sps_nal(&mut self, nal: &[u8], outcome: &mut Outcome) {
+        unescape(nal, &mut self.rbsp);
+        let mut r = BitReader::new(&self.rbsp);
+        match Sps::parse(&mut r) {
+            Ok(sps) => {
+                let id = sps.seq_parameter_set_id as usize;
+                self.sps.resize(32, None);
+                if self.sps[id].as_deref() != Some(&sps) {
+                    self.sps[id] = Some(Arc::new(sps));
+                }
+            }
+            Err(error) => outcome.fail(error.at(NalKind::Sps, r.position())),
+        }
+    }
+
+    fn pps_nal(&mut self, nal: &[u8], outcome: &mut Outcome) {
+        unescape(nal, &mut self.rbsp);
+        let mut r = BitReader::new(&self.rbsp);
+        match Pps::parse(&mut r) {
+            Ok(pps) => {
+                let id = pps.pic_parameter_set_id as usize;
+                self.pps.resize(256, None);
+                if self.pps[id].as_deref() != Some(&pps) {
+                    self.pps[id] = Some(Arc::new(pps));
+                }
+            }
+            Err(error) => outcome.fail(error.at(NalKind::Pps, r.position())),
+        }
+    }
+
+    /// Looks for a recovery point SEI message (D.1.8).
+    fn sei_nal(&mut self, nal: &[u8]) {
+        unescape(nal, &mut self.rbsp);
+        let end = self.rbsp.len() - super::bits::PADDING;
+        let mut at = 0;
+        let number = |at: &mut usize| {
+            let mut value = 0usize;
+            while *at < end {
+                let byte = self.rbsp[*at];
+                *at += 1;
+                value += usize::from(byte);
+                if byte != 255 {
+                    break;
+                }
+            }
+            value
+        };
+        while at + 2 < end {
+            let payload_type = number(&mut at);
+            let size = number(&mut at);
+            if payload_type == 6 && at < end {
+                let mut r = BitReader::new(&self.rbsp[at..]);
+                self.recovery_point = Some(r.ue());
+                return;
+            }
+            at += size;
+        }
+    }
+
+    fn slice_nal(&mut self, nal: &[u8], header: NalHeader, outcome: &mut Outcome, sink: Sink<'_>) {
+        let kind = if header.nal_unit_type == nut::PARTITION_A {
+            NalKind::DataPartition
+        } else {
+            NalKind::Slice
+        };
+        let mut rbsp = std::mem::take(&mut self.rbsp);
+        unescape(nal, &mut rbsp);
+        let mut r = BitReader::new(&rbsp);
+        if let Err(error) = self.slice(&mut r, header, outcome, sink) {
+            let error = error.at(kind, r.position());
+            if !self.waiting {
+                outcome.fail(error);
+                self.waiting = true;
+            }
+        }
+        self.rbsp = rbsp;
+    }
+
+    /// Decodes a slice's NAL unit.
+    fn slice(
+        &mut self,
+        r: &mut BitReader<'_>,
+        nal: NalHeader,
+        outcome: &mut Outcome,
+        sink: Sink<'_>,
+    ) -> Result<(), SyntaxError> {
+        let start = SliceStart::parse(r)?;
+        let missing = |set, id| SyntaxError::MissingSet { set, id };
+        let pps_id = start.pic_parameter_set_id;
+        let pps = self
+            .pps
+            .get(pps_id as usize)
+            .cloned()
+            .flatten()
+            .ok_or(missing(NalKind::Pps, pps_id))?;
+        let sps_id = pps.seq_parameter_set_id;
+        let sps = self
+            .sps
+            .get(sps_id as usize)
+            .cloned()
+            .flatten()
+            .ok_or(missing(NalKind::Sps, sps_id))?;
+        self.header.parse(r, start, nal, &sps, &pps)?;
+        if self.header.redundant_pic_cnt > 0 || self.header.colour_plane_id != 0 {
+            return Ok(());
+        }
+        let new_picture = self
+            .current
+            .as_ref()
+            .is_none_or(|c| self.header.begins_new_picture(&c.header));
+        if new_picture {
+            self.finish_picture(outcome, sink);
+            if !self.may_start(outcome) {
+                return Ok(());
+            }
+            self.begin_picture(sps);
+        }
+        self.decode_slice(r, &pps)
+    }
+
+    /// While waiting, only a random access point may start decoding.
+    fn may_start(&mut self, outcome: &mut Outcome) -> bool {
+        if !self.waiting {
+            return true;
+        }
+        if self.header.idr() || self.recovery_point.is_some() {
+            self.waiting = false;
+            self.skipped_header = None;
+            self.dpb.clear();
+            self.poc = PocState::default();
+            self.prev_ref_frame_num = None;
+            self.first_field = None;
+            return true;
+        }
+        if self
+            .skipped_header
+            .as_ref()
+            .is_none_or(|last| self.header.begins_new_picture(last))
+        {
+            outcome.skipped += 1;
+        }
+        self.skipped_header = Some(self.header.clone());
+        false
+    }
+
+    fn new_id(&mut self) -> u32 {
+        self.last_id = self.last_id.wrapping_add(1).max(1);
+        self.last_id
+    }
+
+    /// The first field that the picture of `self.header` completes.
+    fn paired_with(&mut self) -> Option<FirstField> {
+        let sh = &self.header;
+        self.first_field.take().filter(|first| {
+            sh.field_pic_flag
+                && sh.structure() != first.structure
+                && sh.frame_num == first.frame_num
+                && (sh.nal_ref_idc != 0) == first.reference
+                && (!sh.idr() || first.idr)
+        })
+    }
+
+    fn begin_picture(&mut self, sps: Arc<Sps>) {
+        let format = (
+            sps.pic_width_in_mbs,
+            sps.frame_height_in_mbs(),
+            sps.frame_mbs_only_flag,
+        );
+        if self.format != Some(format) {
+            self.dpb.clear();
+            self.dpb.drop_pool();
+            self.first_field = None;
+            if self.format.is_some() {
+                self.prev_ref_frame_num = None;
+            }
+            self.format = Some(format);
+        }
+        let first = self.paired_with();
+        if first.is_none() {
+            self.fill_gap(&sps);
+        }
+        let poc = self.poc.decode(&sps, &self.header);
+        let structure = self.header.structure();
+        let id = match first {
+            Some(first) => first.id,
+            None => self.new_id(),
+        };
+        let mut motion = self.dpb.take_buffer();
+        let height = sps.frame_height_in_mbs() >> u32::from(structure != FRAME);
+        motion.reset(sps.pic_width_in_mbs as usize, height as usize);
+        motion.slots = [Slot::default(); MAX_REF_FRAMES];
+        for (slot, frame) in motion.slots.iter_mut().zip(&self.dpb.frames) {
+            *slot = Slot {
+                id: frame.id,
+                poc: frame.poc,
+            };
+        }
+        motion.header = self.picture_header(&sps, structure, poc, height);
+        let header = self.header.clone();
+        let second_field = first.is_some();
+        self.current = Some(CurrentPicture {
+            motion,
+            sps,
+            header,
+            id,
+            structure,
+            poc,
+            second_field,
+        });
+    }
+
+    fn picture_header(&self, sps: &Sps, structure: u8, poc: [i32; 2], height_mbs: u32) -> PictureHeader {
+        let sh = &self.header;
+        PictureHeader {
+            structure: match structure {
+                TOP => PictureStructure::TopField,
+                BOTTOM => PictureStructure::BottomField,
+                _ if sps.mb_adaptive_frame_field_flag => PictureStructure::Mbaff,
+                _ => PictureStructure::Frame,
+            },
+            idr: sh.idr(),
+            recovery_point: self.recovery_point,
+            mmco5: sh.has_mmco5(),
+            nal_ref_idc: sh.nal_ref_idc,
+            slice_types: Default::default(),
+            poc: order_cnt_of(structure, poc),
+            poc_top: (structure & TOP != 0).then_some(poc[0]),
+            poc_bottom: (structure & BOTTOM != 0).then_some(poc[1]),
+            frame_num: sh.frame_num,
+            slices: 0,
+            width_mbs: sps.pic_width_in_mbs,
+            height_mbs,
+            width: sps.pic_width_in_mbs * 16,
+            height: sps.frame_height_in_mbs() * 16,
+            crop: [sps.crop[0], sps.crop[2], sps.crop[1], sps.crop[3]],
+            profile_idc: sps.profile_idc,
+            level_idc: sps.level_idc,
+            max_num_reorder_frames: sps.max_num_reorder_frames(),
+            pic_order_cnt_type: sps.pic_order_cnt_type,
+            timing: Timing {
+                num_units_in_tick: sps.vui.num_units_in_tick,
+                time_scale: sps.vui.time_scale,
+                fixed_frame_rate: sps.vui.fixed_frame_rate_flag,
+            },
+        }
+    }
+
+    /// Infers frames for a gap in frame_num (8.2.5.2), allowed or not: a lost reference leaves the same gap.
+    fn fill_gap(&mut self, sps: &Sps) {
+        let Some(previous) = self.prev_ref_frame_num else {
+            return;
+        };
+        let frame_num = self.header.frame_num;
+        let max_frame_num = 1u32 << sps.log2_max_frame_num;
+        if self.header.idr() || frame_num == previous {
+            return;
+        }
+        let missing = frame_num.wrapping_sub(previous + 1) & (max_frame_num - 1);
+        // Of more frames than the window holds, only the last ones stay.
+        let kept = missing.min(sps.max_num_ref_frames.max(1));
+        let mut next = (previous + 1) & (max_frame_num - 1);
+        if missing > kept {
+            next = (previous + missing - kept) & (max_frame_num - 1);
+            self.poc.skip_to(sps, next);
+            next = (next + 1) & (max_frame_num - 1);
+        }
+        for _ in 0..kept {
+            let poc = self.poc.decode_non_existing(sps, next);
+            let id = self.new_id();
+            let max_num_ref_frames = sps.max_num_ref_frames as usize;
+            let m = Marking {
+                id,
+                structure: FRAME,
+                frame_num: next,
+                max_frame_num,
+                max_num_ref_frames,
+                poc,
+            };
+            self.dpb.insert_non_existing(&m);
+            self.prev_ref_frame_num = Some(next);
+            next = (next + 1) & (max_frame_num - 1);
+        }
+    }
+
+    /// Decodes slice_data() of `self.header` into the current picture.
+    fn decode_slice(&mut self, r: &mut BitReader<'_>, pps: &Arc<Pps>) -> Result<(), SyntaxError> {
+        let Some(current) = &mut self.current else {
+            return Ok(());
+        };
+        let sps = current.sps.clone();
+        let sh = &self.header;
+        let structure = current.structure;
+        let picture = &mut current.motion;
+        picture.header.slices += 1;
+        picture.header.slice_types.insert(sh.slice_type);
+        let context = ListContext {
+            structure,
+            frame_num: sh.frame_num,
+            max_frame_num: 1 << sps.log2_max_frame_num,
+            poc: picture.header.poc,
+            poc_type_0: sps.pic_order_cnt_type == 0,
+        };
+        self.builder.build(&self.dpb, &context, sh, &mut self.lists);
+        let key = Some((pps.clone(), sh.slice_group_change_cycle, structure));
+        if pps.slice_groups.is_some() && self.group_map_key != key {
+            macroblock_to_slice_group_map(&sps, pps, sh, &mut self.group_map);
+            self.group_map_key = key;
+        }
+        let colocated = if sh.slice_type == SliceType::B {
+            Colocated::new(&self.dpb, &self.lists, structure, picture.header.poc)
+        } else {
+            Colocated::NONE
+        };
+        let context = SliceContext {
+            sps: &sps,
+            pps,
+            sh,
+            lists: &self.lists,
+            group_map: if pps.slice_groups.is_some() {
+                &self.group_map
+            } else {
+                &[]
+            },
+            structure,
+            poc: current.poc,
+            colocated,
+        };
+        let mbaff = sps.mb_adaptive_frame_field_flag && !sh.field_pic_flag;
+        if pps.entropy_coding_mode_flag {
+            r.align();
+            let (data, at) = r.remaining_bytes();
+            let init = if sh.slice_type.is_intra() {
+                0
+            } else {
+                sh.cabac_init_idc as usize + 1
+            };
+            let entropy = Cabac::new(data, at, init, sh.slice_qp_y);
+            run(entropy, mbaff, &context, picture, &mut self.scratch, r)
+        } else {
+            let partitioned = sh.nal_unit_type == nut::PARTITION_A;
+            if partitioned {
+                let _slice_id = r.ue();
+            }
+            run(
+                Cavlc::new(r.clone(), partitioned),
+                mbaff,
+                &context,
+                picture,
+                &mut self.scratch,
+                r,
+            )
+        }
+    }
+
+    /// Hands the current picture out and marks it (8.2.5).
+    fn finish_picture(&mut self, outcome: &mut Outcome, sink: Sink<'_>) {
+        let Some(mut current) = self.current.take() else {
+            return;
+        };
+        let lost = current.motion.conceal_lost();
+        let sh = &current.header;
+        if lost > 0 {
+            let of = current.motion.flags.len() as u32;
+            outcome.fail(DecodeError::MissingMacroblocks {
+                frame_num: sh.frame_num,
+                lost,
+                of,
+            });
+            self.waiting = true;
+        }
+        sink(&MotionField::new(&current.motion, current.id));
+        let mmco5 = sh.has_mmco5();
+        let reference = sh.nal_ref_idc != 0;
+        let mut poc = current.poc;
+        if mmco5 {
+            // tempPicOrderCnt is subtracted (8.2.1).
+            let temp = order_cnt_of(current.structure, poc);
+            poc = [poc[0].wrapping_sub(temp), poc[1].wrapping_sub(temp)];
+            self.poc
+                .reset_by_mmco5(if current.structure == BOTTOM { 0 } else { poc[0] });
+        }
+        let frame_num = if mmco5 { 0 } else { sh.frame_num };
+        if !current.second_field && current.structure != FRAME {
+            let (id, structure, idr) = (current.id, current.structure, sh.idr());
+            self.first_field = Some(FirstField {
+                id,
+                structure,
+                frame_num,
+                reference,
+                idr,
+                poc,
+            });
+        }
+        if reference {
+            self.prev_ref_frame_num = Some(frame_num);
+            let marking = Marking {
+                id: current.id,
+                structure: current.structure,
+                frame_num: sh.frame_num,
+                max_frame_num: 1 << current.sps.log2_max_frame_num,
+                max_num_ref_frames: current.sps.max_num_ref_frames as usize,
+                poc,
+            };
+            self.dpb.store(&marking, sh, current.motion);
+        } else {
+            self.dpb.recycle(current.motion);
+        }
+    }
+}
+
+/// Runs the slice decoder; on errors `r` is moved to where they are.
+fn run<E: Entropy>(
+    entropy: E,
+    mbaff: bool,
+    context: &SliceContext<'_>,
+    picture: &mut PictureMotion,
+    scratch: &mut Scratch,
+    r: &mut BitReader<'_>,
+) -> Result<(), SyntaxError> {
+    let (result, position) = if mbaff {
+        let mut slice = SliceDecoder::<E, true>::new(entropy, context, picture, scratch);
+        (slice.run(), slice.e.position())
+    } else {
+        let mut slice = SliceDecoder::<E, false>::new(entropy, context, picture, scratch);
+        (slice.run(), slice.e.position())
+    };
+    if result.is_err() {
+        r.skip(position.saturating_sub(r.position()));
+    }
+    result
+}

@@ -1,0 +1,150 @@
+use super::ReplayConfig;
+
+/// Keeps inserting and sampling in step (after Reverb, arXiv 2102.04736, section 3.3).
+///
+/// Once `min_samples` are stored, it counts `balance = samples_per_insert · inserts − samples drawn`, both since then, and
+/// keeps it within ± `tolerance`: above, inserts wait; below, sampling waits. The tolerance is at least
+/// `(samples_per_insert + batch) / 2`, so one of the two may always go on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RateLimiter {
+    samples_per_insert: f64,
+    min_samples: usize,
+    tolerance: f64,
+    since_start: Option<Counts>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Counts {
+    inserted: u64,
+    sampled: u64,
+}
+
+impl RateLimiter {
+    /// A limiter before its first insert, for batches of up to `largest_batch` samples.
+    pub fn new(config: &ReplayConfig, largest_batch: usize) -> Self {
+        Self {
+            samples_per_insert: config.samples_per_insert,
+            min_samples: config.min_samples.max(largest_batch),
+            tolerance: config.tolerance_for(largest_batch),
+            since_start: None,
+        }
+    }
+
+    /// Samples that inserts have paid for and nobody has drawn yet; 0 before sampling may start.
+    pub fn balance(&self) -> f64 {
+        self.since_start.map_or(0.0, |counts| {
+            self.samples_per_insert * counts.inserted as f64 - counts.sampled as f64
+        })
+    }
+
+    /// Whether enough samples were stored for sampling to start.
+    pub fn started(&self) -> bool {
+        self.since_start.is_some()
+    }
+
+    /// Samples that must be stored before sampling may start.
+    pub fn min_samples(&self) -> usize {
+        self.min_samples
+    }
+
+    /// How far the balance may be from 0.
+    pub fn tolerance(&self) -> f64 {
+        self.tolerance
+    }
+
+    /// Whether one more sample may be inserted now.
+    pub fn may_insert(&self) -> bool {
+        !self.started() || self.balance() + self.samples_per_insert <= self.tolerance
+    }
+
+    /// Whether `batch` samples may be drawn now.
+    pub fn may_sample(&self, batch: usize) -> bool {
+        self.started() && self.balance() - batch as f64 >= -self.tolerance
+    }
+
+    /// Counts an insert after which `stored` samples are there; `full` says that the store had to let one go for it, so
+    /// that there will never be more.
+    pub fn inserted(&mut self, stored: usize, full: bool) {
+        match &mut self.since_start {
+            Some(counts) => counts.inserted += 1,
+            None if full || stored >= self.min_samples => self.since_start = Some(Counts::default()),
+            None => {}
+        }
+    }
+
+    /// Counts `batch` drawn samples. Samples drawn before the start (all sources ended early) do not count.
+    pub fn sampled(&mut self, batch: usize) {
+        if let Some(counts) = &mut self.since_start {
+            counts.sampled += batch as u64;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn limiter(samples_per_insert: f64, min_samples: usize, batch: usize) -> RateLimiter {
+        let config = ReplayConfig {
+            samples_per_insert,
+            min_samples,
+            ..ReplayConfig::default()
+        };
+        config.check(batch).unwrap();
+        RateLimiter::new(&config, batch)
+    }
+
+    #[test]
+    fn sampling_waits_for_the_first_samples_and_inserts_do_not() {
+        let mut limiter = limiter(2.0, 5, 3);
+        for stored in 1..=4 {
+            assert!(limiter.may_insert());
+            limiter.inserted(stored, false);
+            assert!(!limiter.may_sample(3));
+        }
+        limiter.inserted(5, false);
+        assert!(limiter.may_sample(3));
+    }
+
+    #[test]
+    fn a_full_store_starts_sampling_even_if_it_cannot_hold_the_first_samples() {
+        let mut limiter = limiter(2.0, 1000, 3);
+        limiter.inserted(7, true);
+        assert!(limiter.may_sample(3));
+    }
+
+    #[test]
+    fn min_samples_is_at_least_a_batch() {
+        assert_eq!(limiter(1.0, 2, 16).min_samples(), 16);
+    }
+
+    proptest! {
+        /// Whatever the order in which both sides try, the balance stays within the tolerance, one side may always go on,
+        /// and the ratio of drawn to inserted is the one asked for.
+        #[test]
+        fn any_interleaving_keeps_the_ratio_and_never_stalls_both_sides(
+            samples_per_insert in 0.05f64..50.0,
+            min_samples in 1usize..100,
+            batch in 1usize..70,
+            tries in prop::collection::vec(any::<bool>(), 1..2000),
+        ) {
+            let mut limiter = limiter(samples_per_insert, min_samples, batch);
+            let (mut stored, mut drawn) = (0u64, 0u64);
+            for insert in tries {
+                prop_assert!(limiter.may_insert() || limiter.may_sample(batch));
+                if insert && limiter.may_insert() {
+                    stored += 1;
+                    limiter.inserted(stored as usize, false);
+                } else if !insert && limiter.may_sample(batch) {
+                    drawn += batch as u64;
+                    limiter.sampled(batch);
+                }
+                prop_assert!(limiter.balance().abs() <= limiter.tolerance() + 1e-9);
+                let first = limiter.min_samples() as u64;
+                let ideal = samples_per_insert * stored.saturating_sub(first) as f64;
+                prop_assert!((drawn as f64 - ideal).abs() <= limiter.tolerance() + 1e-6);
+            }
+        }
+    }
+}

@@ -1,0 +1,437 @@
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
+
+use super::table::{Stored, Table};
+use super::{
+    Eviction, Fifo, LimiterState, RateLimiter, ReplayConfig, ReplayConfigError, ReplaySnapshot, Sample,
+    SampleId, Sampling, Uniform,
+};
+
+/// Why a sample was not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InsertRefused {
+    /// The limiter holds inserts back until more is trained. Only [`Replay::try_insert`] says so.
+    #[error("training is behind: replay takes no sample now")]
+    TrainerBehind,
+    /// The eviction policy preferred what is stored.
+    #[error("the eviction policy kept the stored samples instead")]
+    NotKept,
+    /// It would not fit alone.
+    #[error("a sample of {bytes} bytes does not fit replay.capacity = {capacity_bytes} bytes")]
+    LargerThanReplay {
+        /// Memory that the sample holds.
+        bytes: usize,
+        /// Memory that all samples may hold.
+        capacity_bytes: usize,
+    },
+    /// [`Replay::close`] was called.
+    #[error("replay is closed")]
+    Closed,
+}
+
+/// Why there is no batch.
+#[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
+pub enum NoBatch {
+    /// Sources were behind all the time.
+    #[error("no batch within {waited:?}: sources are behind training")]
+    TimedOut {
+        /// The patience given.
+        waited: Duration,
+    },
+    /// All sources have ended and what they gave was trained on as often as configured.
+    #[error(
+        "all sources have ended; their {inserted} samples were drawn {sampled} times, and replay.final_samples_per_insert = \
+         {limit} allows no further batch of {batch}"
+    )]
+    Exhausted {
+        /// Samples taken.
+        inserted: u64,
+        /// Samples given out.
+        sampled: u64,
+        /// The limit in force.
+        limit: f64,
+        /// Samples asked for.
+        batch: usize,
+    },
+    /// All sources have ended and gave less than a batch.
+    #[error("all sources have ended and gave {stored} samples; a batch needs {batch}")]
+    TooFewSamples {
+        /// Samples stored.
+        stored: usize,
+        /// Samples asked for.
+        batch: usize,
+    },
+    /// The capacity does not hold one batch.
+    #[error("replay.capacity = {capacity_bytes} bytes holds {stored} samples; a batch needs {batch}")]
+    CapacityBelowBatch {
+        /// Samples that fit.
+        stored: usize,
+        /// Samples asked for.
+        batch: usize,
+        /// Memory that all samples may hold.
+        capacity_bytes: usize,
+    },
+    /// More than the limiter was made for.
+    #[error("a batch of {batch} was asked for; this replay was made for batches of 1 to {largest_batch}")]
+    WrongBatchSize {
+        /// Samples asked for.
+        batch: usize,
+        /// What [`Replay::new`] was told.
+        largest_batch: usize,
+    },
+    /// [`Replay::close`] was called.
+    #[error("replay is closed")]
+    Closed,
+}
+
+/// What a resumed run takes over. Samples themselves are not kept: they come from the sources again.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ReplayState {
+    rng: ChaCha8Rng,
+    next_id: u64,
+    inserted: u64,
+    sampled: u64,
+    evicted: u64,
+}
+
+/// The store between the decoders and the trainer.
+///
+/// Shared by reference or [`Arc`]. Inserting blocks ([`Self::insert_blocking`], files) or refuses ([`Self::try_insert`],
+/// live streams) while training is behind; [`Self::sample_batch`] waits while sources are behind. One mutex guards the
+/// tables; nobody holds it while waiting, and samples are freed outside it. Waiters are served in no particular order.
+pub struct Replay {
+    inner: Mutex<Inner>,
+    /// An insert may have become possible.
+    drawn: Condvar,
+    /// A batch may have become possible.
+    stored: Condvar,
+    largest_batch: usize,
+    final_samples_per_insert: f64,
+    samples_per_insert: f64,
+}
+
+struct Inner {
+    table: Table,
+    limiter: RateLimiter,
+    rng: ChaCha8Rng,
+    next_id: u64,
+    inserted: u64,
+    sampled: u64,
+    evicted: u64,
+    /// The part of `inserted` and `sampled` that an earlier run did.
+    resumed: (u64, u64),
+    refused: u64,
+    not_kept: u64,
+    batches: u64,
+    batches_repeating_segments: u64,
+    insert_wait: Duration,
+    sample_wait: Duration,
+    sources_ended: bool,
+    closed: bool,
+}
+
+impl Replay {
+    /// First in, first out; uniform sampling. `rng` decides every draw.
+    pub fn new(
+        config: &ReplayConfig,
+        largest_batch: usize,
+        rng: ChaCha8Rng,
+    ) -> Result<Self, ReplayConfigError> {
+        Self::with_policies(
+            config,
+            largest_batch,
+            rng,
+            Box::<Fifo>::default(),
+            Box::<Uniform>::default(),
+        )
+    }
+
+    /// With other policies.
+    pub fn with_policies(
+        config: &ReplayConfig,
+        largest_batch: usize,
+        rng: ChaCha8Rng,
+        eviction: Box<dyn Eviction>,
+        sampling: Box<dyn Sampling>,
+    ) -> Result<Self, ReplayConfigError> {
+        config.check(largest_batch)?;
+        let capacity_bytes = usize::try_from(config.capacity.as_u64()).unwrap_or(usize::MAX);
+        Ok(Self {
+            inner: Mutex::new(Inner {
+                table: Table::new(capacity_bytes, eviction, sampling),
+                limiter: RateLimiter::new(config, largest_batch),
+                rng,
+                next_id: 1,
+                inserted: 0,
+                sampled: 0,
+                evicted: 0,
+                resumed: (0, 0),
+                refused: 0,
+                not_kept: 0,
+                batches: 0,
+                batches_repeating_segments: 0,
+                insert_wait: Duration::ZERO,
+                sample_wait: Duration::ZERO,
+                sources_ended: false,
+                closed: false,
+            }),
+            drawn: Condvar::new(),
+            stored: Condvar::new(),
+            largest_batch,
+            final_samples_per_insert: config
+                .final_samples_per_insert
+                .unwrap_or(config.samples_per_insert),
+            samples_per_insert: config.samples_per_insert,
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether [`Self::try_insert`] would take a sample now. A live stream asks before it has a window decoded.
+    pub fn wants_samples(&self) -> bool {
+        let inner = self.lock();
+        !inner.closed && inner.limiter.may_insert()
+    }
+
+    /// Waits until [`Self::try_insert`] would take a sample; false when replay is closed. A file source waits here before
+    /// it has a window decoded, so that it holds up no decoder. Others may be quicker: this reserves nothing.
+    pub fn wait_until_wanted(&self) -> bool {
+        let mut inner = self.lock();
+        while !inner.closed && !inner.limiter.may_insert() {
+            inner = self.drawn.wait(inner).unwrap_or_else(PoisonError::into_inner);
+        }
+        !inner.closed
+    }
+
+    /// Takes the sample now or not at all.
+    pub fn try_insert(&self, sample: Sample) -> Result<SampleId, InsertRefused> {
+        let mut inner = self.lock();
+        if !inner.closed && !inner.limiter.may_insert() {
+            inner.refused += 1;
+            return Err(InsertRefused::TrainerBehind);
+        }
+        self.insert(inner, sample)
+    }
+
+    /// Takes the sample, waiting while training is behind; [`Self::close`] ends the wait.
+    pub fn insert_blocking(&self, sample: Sample) -> Result<SampleId, InsertRefused> {
+        let began = Instant::now();
+        let mut inner = self.lock();
+        while !inner.closed && !inner.limiter.may_insert() {
+            inner = self.drawn.wait(inner).unwrap_or_else(PoisonError::into_inner);
+        }
+        inner.insert_wait += began.elapsed();
+        self.insert(inner, sample)
+    }
+
+    fn insert(
+        &self,
+        mut inner: MutexGuard<'_, Inner>,
+        mut sample: Sample,
+    ) -> Result<SampleId, InsertRefused> {
+        if inner.closed {
+            return Err(InsertRefused::Closed);
+        }
+        let (bytes, capacity_bytes) = (sample.bytes(), inner.table.capacity_bytes());
+        if bytes > capacity_bytes {
+            return Err(InsertRefused::LargerThanReplay {
+                bytes,
+                capacity_bytes,
+            });
+        }
+        let id = SampleId(inner.next_id);
+        inner.next_id += 1;
+        sample.id = id;
+        let this = &mut *inner;
+        let (evicted, result) = match this.table.insert(sample, &mut this.rng) {
+            Stored::Kept { evicted } => (evicted, Ok(id)),
+            Stored::NotKept { evicted } => (evicted, Err(InsertRefused::NotKept)),
+        };
+        match result {
+            Ok(_) => this.inserted += 1,
+            Err(_) => this.not_kept += 1,
+        }
+        this.evicted += evicted.len() as u64;
+        let full = !evicted.is_empty() || result.is_err();
+        this.limiter.inserted(this.table.len(), full);
+        drop(inner);
+        self.stored.notify_all();
+        drop(evicted);
+        result
+    }
+
+    /// Draws `batch` different samples, of as many segments, if there are so many.
+    ///
+    /// Waits up to `patience` while sources are behind. After [`Self::sources_ended`] it never waits: it draws until
+    /// `final_samples_per_insert` is reached.
+    pub fn sample_batch(&self, batch: usize, patience: Duration) -> Result<Vec<Arc<Sample>>, NoBatch> {
+        if batch == 0 || batch > self.largest_batch {
+            return Err(NoBatch::WrongBatchSize {
+                batch,
+                largest_batch: self.largest_batch,
+            });
+        }
+        let began = Instant::now();
+        let mut inner = self.lock();
+        let outcome = loop {
+            match self.may_draw(&inner, batch) {
+                Some(Ok(())) => break Ok(()),
+                Some(Err(refusal)) => break Err(refusal),
+                None => {}
+            }
+            let Some(left) = patience
+                .checked_sub(began.elapsed())
+                .filter(|left| !left.is_zero())
+            else {
+                break Err(NoBatch::TimedOut { waited: patience });
+            };
+            inner = match self.stored.wait_timeout(inner, left) {
+                Ok((guard, _)) => guard,
+                Err(poisoned) => poisoned.into_inner().0,
+            };
+        };
+        inner.sample_wait += began.elapsed();
+        outcome?;
+        let this = &mut *inner;
+        let drawn = this.table.batch(batch, &mut this.rng);
+        this.limiter.sampled(drawn.samples.len());
+        this.sampled += drawn.samples.len() as u64;
+        this.batches += 1;
+        this.batches_repeating_segments += u64::from(drawn.repeats_segments);
+        drop(inner);
+        self.drawn.notify_all();
+        Ok(drawn.samples)
+    }
+
+    /// `None`: not now, but more may come.
+    fn may_draw(&self, inner: &Inner, batch: usize) -> Option<Result<(), NoBatch>> {
+        let stored = inner.table.len();
+        if inner.closed {
+            return Some(Err(NoBatch::Closed));
+        }
+        if inner.sources_ended {
+            let limit = self.final_samples_per_insert;
+            if stored < batch {
+                return Some(Err(NoBatch::TooFewSamples { stored, batch }));
+            }
+            let inserted = inner.inserted - inner.resumed.0;
+            let sampled = inner.sampled - inner.resumed.1;
+            if (sampled + batch as u64) as f64 > limit * inserted as f64 {
+                return Some(Err(NoBatch::Exhausted {
+                    inserted,
+                    sampled,
+                    limit,
+                    batch,
+                }));
+            }
+            return Some(Ok(()));
+        }
+        if !inner.limiter.may_sample(batch) {
+            return None;
+        }
+        if stored < batch {
+            return Some(Err(NoBatch::CapacityBelowBatch {
+                stored,
+                batch,
+                capacity_bytes: inner.table.capacity_bytes(),
+            }));
+        }
+        Some(Ok(()))
+    }
+
+    /// Tells the policies a trained sample's pooled feature; unknown ids (evicted since) are passed over.
+    pub fn feature(&self, id: SampleId, feature: &[f32]) {
+        self.lock().table.feature(id, feature);
+    }
+
+    /// No source will insert any more: sampling need not wait for one.
+    pub fn sources_ended(&self) {
+        self.lock().sources_ended = true;
+        self.stored.notify_all();
+    }
+
+    /// A source was added after all others had ended.
+    pub fn sources_started(&self) {
+        self.lock().sources_ended = false;
+    }
+
+    /// Refuses everything from now on and ends every wait.
+    pub fn close(&self) {
+        self.lock().closed = true;
+        self.stored.notify_all();
+        self.drawn.notify_all();
+    }
+
+    /// All figures at one instant.
+    pub fn snapshot(&self) -> ReplaySnapshot {
+        let inner = self.lock();
+        ReplaySnapshot {
+            samples: inner.table.len(),
+            bytes: inner.table.bytes(),
+            capacity_bytes: inner.table.capacity_bytes(),
+            segments: inner.table.segments(),
+            inserted: inner.inserted,
+            sampled: inner.sampled,
+            evicted: inner.evicted,
+            refused: inner.refused,
+            not_kept: inner.not_kept,
+            batches: inner.batches,
+            batches_repeating_segments: inner.batches_repeating_segments,
+            oldest_arrival_unix_ns: inner.table.oldest().map(|sample| sample.arrival.last_ns),
+            newest_arrival_unix_ns: inner.table.newest().map(|sample| sample.arrival.last_ns),
+            samples_per_insert_wanted: self.samples_per_insert,
+            balance: inner.limiter.balance(),
+            limiter: self.limiter_state(&inner),
+            insert_wait: inner.insert_wait,
+            sample_wait: inner.sample_wait,
+        }
+    }
+
+    fn limiter_state(&self, inner: &Inner) -> LimiterState {
+        if inner.closed {
+            LimiterState::Closed
+        } else if inner.sources_ended {
+            LimiterState::SourcesEnded
+        } else if !inner.limiter.started() {
+            LimiterState::WarmingUp {
+                stored: inner.table.len(),
+                needed: inner.limiter.min_samples(),
+            }
+        } else if !inner.limiter.may_insert() {
+            LimiterState::TrainerBehind
+        } else if !inner.limiter.may_sample(self.largest_batch) {
+            LimiterState::SourcesBehind
+        } else {
+            LimiterState::Balanced
+        }
+    }
+
+    /// What a checkpoint keeps.
+    pub fn export_state(&self) -> ReplayState {
+        let inner = self.lock();
+        ReplayState {
+            rng: inner.rng.clone(),
+            next_id: inner.next_id,
+            inserted: inner.inserted,
+            sampled: inner.sampled,
+            evicted: inner.evicted,
+        }
+    }
+
+    /// Takes over the totals, the ids and the random generator of an earlier run, before anything is inserted. The limiter
+    /// starts anew: this run's store is empty, and whatever the earlier run owed, nobody could pay it.
+    pub fn import_state(&self, state: ReplayState) {
+        let mut inner = self.lock();
+        inner.rng = state.rng;
+        inner.next_id = inner.next_id.max(state.next_id);
+        inner.inserted = state.inserted;
+        inner.sampled = state.sampled;
+        inner.evicted = state.evicted;
+        inner.resumed = (state.inserted, state.sampled);
+    }
+}

@@ -1,0 +1,28 @@
+//! What the daemon says to the outside over HTTP: `/metrics`, `/healthz`, `/readyz` and `/api/v1/…`.
+//!
+//! Takes a [`Daemon`], which the topology implements, and a [`Registry`](crate::telemetry::Registry). Runs on the tokio
+//! runtime; everything that it asks of the daemon runs on a blocking thread, so that a slow disk delays one answer and
+//! nothing else. Overloaded it lets connections wait in the kernel's queue; a failed answer is an answer, never a crash.
+//!
+//! Reading is open to whoever reaches the port, which is loopback by default. Changing needs the bearer token where one is
+//! configured; where none is, it is allowed from loopback only, and to no browser page and no proxied client (`guard`).
+
+mod api;
+mod client;
+mod config;
+mod daemon;
+mod guard;
+mod listener;
+mod view;
+
+#[cfg(test)]
+mod tests;
+
+pub use client::{Client, ClientError};
+pub use config::{ServerConfig, TOKEN_VARIABLE};
+pub use daemon::{Daemon, SnapshotError};
+pub use guard::check_token;
+pub use listener::{Server, ServerError};
+pub use view::{
+    AccountView, CheckpointView, ReplayView, StageView, StatusView, StreamView, TaskView, TrainView,
+};

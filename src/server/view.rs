@@ -1,0 +1,227 @@
+use std::collections::BTreeMap;
+use std::time::{Duration, UNIX_EPOCH};
+
+use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::checkpoint::Listed;
+use crate::ingest::{Fate, LedgerSnapshot};
+use crate::replay::ReplaySnapshot;
+use crate::telemetry::Pulse;
+
+/// `GET /api/v1/status`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StatusView {
+    /// Version of the program.
+    pub version: String,
+    /// `starting`, `running` or `stopping`.
+    pub state: String,
+    /// Seconds since the program started.
+    pub uptime_seconds: f64,
+    /// What keeps it from being ready; empty when it is.
+    pub not_ready: Vec<String>,
+    /// Heartbeats.
+    pub stages: Vec<StageView>,
+    /// How many streams are in which state.
+    pub streams: BTreeMap<String, usize>,
+    /// The replay buffer.
+    pub replay: Option<ReplayView>,
+    /// The learner, from its first report on.
+    pub train: Option<TrainView>,
+}
+
+/// A stage's sign of life.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StageView {
+    /// Which stage.
+    pub stage: String,
+    /// Whether it has been silent for no longer than it may.
+    pub alive: bool,
+    /// Seconds since its last beat.
+    pub silent_seconds: f64,
+    /// Seconds that it may be silent.
+    pub silence_allowed_seconds: f64,
+}
+
+impl From<Pulse> for StageView {
+    fn from(pulse: Pulse) -> Self {
+        Self {
+            alive: pulse.is_alive(),
+            silent_seconds: pulse.silence.as_secs_f64(),
+            silence_allowed_seconds: pulse.silence_allowed.as_secs_f64(),
+            stage: pulse.stage,
+        }
+    }
+}
+
+/// The replay buffer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ReplayView {
+    /// Samples held.
+    pub samples: u64,
+    /// Memory that they take.
+    pub bytes: u64,
+    /// Memory that they may take.
+    pub capacity_bytes: u64,
+    /// Samples taken since the start.
+    pub inserted: u64,
+    /// Draws since the start.
+    pub sampled: u64,
+    /// Samples that made room since the start.
+    pub evicted: u64,
+    /// Samples not taken since the start.
+    pub refused: u64,
+}
+
+impl From<&ReplaySnapshot> for ReplayView {
+    fn from(replay: &ReplaySnapshot) -> Self {
+        Self {
+            samples: replay.samples as u64,
+            bytes: replay.bytes as u64,
+            capacity_bytes: replay.capacity_bytes as u64,
+            inserted: replay.inserted,
+            sampled: replay.sampled,
+            evicted: replay.evicted,
+            refused: replay.refused + replay.not_kept,
+        }
+    }
+}
+
+/// The learner at its last report. A figure that was not finite is null.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TrainView {
+    /// Size of the networks.
+    pub preset: String,
+    /// Where they run.
+    pub device: String,
+    /// Optimiser step, counted over all resumes.
+    pub step: u64,
+    /// The loss that is minimised.
+    #[serde(deserialize_with = "number_or_null")]
+    pub loss: f64,
+    /// The key frame's task.
+    pub context: TaskView,
+    /// The motion's task.
+    pub motion: TaskView,
+    /// Spread of the embeddings.
+    #[serde(deserialize_with = "number_or_null")]
+    pub embedding_std: f64,
+    /// Effective rank of the embeddings.
+    #[serde(deserialize_with = "number_or_null")]
+    pub effective_rank: f64,
+    /// Throughput.
+    #[serde(deserialize_with = "number_or_null")]
+    pub samples_per_second: f64,
+    /// Learning rate.
+    #[serde(deserialize_with = "number_or_null")]
+    pub learning_rate: f64,
+    /// Steps left out because something was not finite.
+    pub nonfinite_steps: u64,
+}
+
+/// One of the two tasks.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TaskView {
+    /// Its loss.
+    #[serde(deserialize_with = "number_or_null")]
+    pub loss: f64,
+    /// Share of queries whose positive came out nearest.
+    #[serde(deserialize_with = "number_or_null")]
+    pub top1: f64,
+    /// What that would be without any knowledge.
+    #[serde(deserialize_with = "number_or_null")]
+    pub chance: f64,
+}
+
+/// One entry of `GET /api/v1/streams`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StreamView {
+    /// Name in config, logs and metrics.
+    pub name: String,
+    /// Where it comes from, without credentials.
+    pub source: String,
+    /// As in `comove_stream_state`.
+    pub state: String,
+    /// What ended it last, without credentials.
+    pub last_error: Option<String>,
+    /// Times its pipeline was started again.
+    pub restarts: u64,
+    /// Its access units.
+    pub account: AccountView,
+}
+
+/// A stream's access units: received = used + all skipped + all dropped + buffered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccountView {
+    /// Access units that left the demuxer.
+    pub received: u64,
+    /// Bytes that left the demuxer.
+    pub received_bytes: u64,
+    /// Part of at least one sample.
+    pub used: u64,
+    /// Left out on purpose, by reason.
+    pub skipped: BTreeMap<String, u64>,
+    /// Lost, by reason.
+    pub dropped: BTreeMap<String, u64>,
+    /// Still held by some stage.
+    pub buffered: u64,
+}
+
+impl From<&LedgerSnapshot> for AccountView {
+    fn from(account: &LedgerSnapshot) -> Self {
+        let reasons = |wanted: fn(&Fate) -> bool| {
+            let fates = Fate::ALL.into_iter().filter(wanted);
+            fates
+                .map(|fate| (fate.label().to_owned(), account.settled(fate)))
+                .filter(|(_, units)| *units > 0)
+                .collect()
+        };
+        Self {
+            received: account.received,
+            received_bytes: account.received_bytes,
+            used: account.settled(Fate::Used),
+            skipped: reasons(|fate| matches!(fate, Fate::Skipped(_))),
+            dropped: reasons(|fate| matches!(fate, Fate::Dropped(_))),
+            buffered: account.buffered,
+        }
+    }
+}
+
+/// One entry of `GET /api/v1/checkpoints`, and the answer to a POST.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CheckpointView {
+    /// Optimiser step.
+    pub step: u64,
+    /// Folder.
+    pub path: String,
+    /// Whether `latest` points at it.
+    pub latest: bool,
+    /// When it was written, RFC 3339; null where its manifest is damaged.
+    pub written_at: Option<String>,
+    /// Size of the files that its manifest names; null where that is damaged.
+    pub bytes: Option<u64>,
+    /// What is wrong with its manifest. The other files are not read: `comove checkpoint verify` does that.
+    pub error: Option<String>,
+}
+
+impl From<&Listed> for CheckpointView {
+    fn from(listed: &Listed) -> Self {
+        let manifest = listed.manifest.as_ref();
+        let sound = manifest.ok();
+        Self {
+            step: listed.step,
+            path: listed.path.display().to_string(),
+            latest: listed.latest,
+            written_at: sound.map(|manifest| {
+                let written = UNIX_EPOCH + Duration::from_secs(manifest.created_unix);
+                humantime::format_rfc3339_seconds(written).to_string()
+            }),
+            bytes: sound.map(|manifest| manifest.files.iter().map(|file| file.bytes).sum()),
+            error: manifest.err().map(ToString::to_string),
+        }
+    }
+}
+
+/// JSON has no NaN: what was not finite was written as null.
+fn number_or_null<'de, D: Deserializer<'de>>(value: D) -> Result<f64, D::Error> {
+    Ok(Option::deserialize(value)?.unwrap_or(f64::NAN))
+}

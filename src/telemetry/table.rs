@@ -1,0 +1,288 @@
+//! The one table of metrics. Code, docs/metrics.md, dashboards and alert rules are all checked against it.
+
+/// What a metric is to Prometheus.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Kind {
+    /// Only rises while the process lives.
+    Counter,
+    /// Rises and falls.
+    Gauge,
+    /// Classic buckets, by their upper bounds (without `+Inf`): summaries and native histograms are lost in Prometheus 2.42.
+    Histogram(&'static [f64]),
+}
+
+/// What one of a metric's values measures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// Things counted.
+    Count,
+    /// Bytes.
+    Bytes,
+    /// Seconds; for `…_timestamp_seconds` since the Unix epoch.
+    Seconds,
+    /// From 0 to 1.
+    Ratio,
+    /// No unit: losses, norms, ranks.
+    Plain,
+}
+
+/// One family of series.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Metric {
+    /// Its name, with the unit and `_total` as Prometheus' conventions want them.
+    pub name: &'static str,
+    /// What it is.
+    pub kind: Kind,
+    /// What it measures.
+    pub unit: Unit,
+    /// Its label names, in the order in which values are given.
+    pub labels: &'static [&'static str],
+    /// One sentence for people.
+    pub help: &'static str,
+}
+
+impl Kind {
+    /// As Prometheus' text format writes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Counter => "counter",
+            Kind::Gauge => "gauge",
+            Kind::Histogram(_) => "histogram",
+        }
+    }
+}
+
+/// A training step: micro on a GPU to paper on a CPU.
+const STEP_SECONDS: &[f64] = &[0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
+/// A snapshot: a few MB on a local disk to GB on a slow one.
+const CHECKPOINT_SECONDS: &[f64] = &[0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
+
+macro_rules! metrics {
+    ($($constant:ident = $name:literal, $kind:expr, $unit:ident, [$($label:literal),*], $help:literal;)*) => {
+        $(
+            #[doc = $help]
+            pub const $constant: Metric = Metric {
+                name: $name,
+                kind: $kind,
+                unit: Unit::$unit,
+                labels: &[$($label),*],
+                help: $help,
+            };
+        )*
+        /// Every metric, in the order of the data's flow.
+        pub const TABLE: &[Metric] = &[$($constant),*];
+    };
+}
+
+metrics! {
+    // ingest, one account a stream
+    ACCESS_UNITS_RECEIVED = "comove_access_units_received_total", Kind::Counter, Count, ["stream"],
+        "Access units that left the demuxer.";
+    ACCESS_UNITS_RECEIVED_BYTES = "comove_access_units_received_bytes_total", Kind::Counter, Bytes, ["stream"],
+        "Compressed bytes that left the demuxer.";
+    ACCESS_UNITS_SETTLED = "comove_access_units_settled_total", Kind::Counter, Count, ["stream", "fate", "reason"],
+        "Access units whose fate is known: used, skipped by policy or dropped. Received equals settled over all fates plus buffered, at every scrape.";
+    ACCESS_UNITS_BUFFERED = "comove_access_units_buffered", Kind::Gauge, Count, ["stream"],
+        "Access units that some stage still holds.";
+    STREAM_STATE = "comove_stream_state", Kind::Gauge, Plain, ["stream", "state"],
+        "1 for the state that the stream is in, 0 for every other.";
+    STREAM_RESTARTS = "comove_stream_restarts_total", Kind::Counter, Count, ["stream"],
+        "Times the stream's source was opened again after a failure; the log and the API say why.";
+    STREAM_FILES_FAILED = "comove_stream_files_failed_total", Kind::Counter, Count, ["stream"],
+        "Files that could not be read, or not to their end; the log names each.";
+    STREAM_PASSES = "comove_stream_passes_total", Kind::Counter, Count, ["stream"],
+        "Passes over the stream's files that began.";
+    STREAM_PIPELINES_LEFT = "comove_stream_pipelines_left_total", Kind::Counter, Count, ["stream"],
+        "Pipelines that could not be stopped in time and were left behind.";
+    STREAM_LAST_UNIT = "comove_stream_last_access_unit_timestamp_seconds", Kind::Gauge, Seconds, ["stream"],
+        "When the stream's newest access unit was looked at, 0 before the first.";
+    STREAM_LAST_KEY_FRAME = "comove_stream_last_key_frame_timestamp_seconds", Kind::Gauge, Seconds, ["stream"],
+        "When the stream's newest picture that decoding can start at arrived, 0 before the first.";
+    SEGMENTS = "comove_segments_total", Kind::Counter, Count, ["stream"],
+        "Continuous pieces of video that ended; nothing that is learned spans two.";
+    BYTE_BUDGET_USED = "comove_byte_budget_used_bytes", Kind::Gauge, Bytes, [],
+        "Compressed media in memory, all streams.";
+    BYTE_BUDGET_CAPACITY = "comove_byte_budget_capacity_bytes", Kind::Gauge, Bytes, [],
+        "Compressed media that may be in memory at most.";
+
+    // h264 and window
+    PICTURES = "comove_pictures_total", Kind::Counter, Count, ["stream", "type"],
+        "Pictures whose motion was read, by coded type (I, P or B).";
+    PICTURES_OUT_OF_ORDER = "comove_pictures_out_of_order_total", Kind::Counter, Count, ["stream"],
+        "Pictures whose place in display was past or taken; each is in the log.";
+    LONG_GOPS = "comove_long_gops_total", Kind::Counter, Count, ["stream"],
+        "GOPs that did not fit window.buffer_pictures or window.buffer_bytes.";
+    SHORT_VIDEOS = "comove_short_videos_total", Kind::Counter, Count, ["stream"],
+        "Segments that ended before one whole sample fitted; the log names each with the frames it lacks.";
+    WINDOWS = "comove_windows_total", Kind::Counter, Count, ["stream", "outcome"],
+        "Windows that were due: chosen to become a sample, or shed because nobody wanted one.";
+    STILL_WINDOWS = "comove_still_windows_total", Kind::Counter, Count, ["stream"],
+        "Windows chosen though nothing moves in them.";
+    WINDOW_PICTURES = "comove_window_buffer_pictures", Kind::Gauge, Count, ["stream"],
+        "Pictures that are held to choose windows from.";
+    WINDOW_BYTES = "comove_window_buffer_bytes", Kind::Gauge, Bytes, ["stream"],
+        "Compressed video and motion that are held to choose windows from.";
+    WINDOWS_IN_FLIGHT = "comove_windows_in_flight", Kind::Gauge, Count, ["stream"],
+        "Windows that are being decoded or wait for it.";
+    WINDOWS_LOST = "comove_windows_lost_total", Kind::Counter, Count, ["stream", "reason"],
+        "Windows chosen that became no sample: every decoder was busy, or the plan failed (not decoded, or not wanted any more).";
+    SCOUT_ERRORS = "comove_scout_errors_total", Kind::Counter, Count, ["stream", "kind"],
+        "Errors in reading a stream, by kind; each kind is logged once a minute at most.";
+    SAMPLES_MADE = "comove_samples_made_total", Kind::Counter, Count, ["stream"],
+        "Samples of the stream that replay took.";
+
+    // decode
+    DECODE_JOBS = "comove_decode_jobs_total", Kind::Counter, Count, ["outcome"],
+        "Decoding jobs that ended, by outcome (done or failed).";
+    DECODE_QUEUED = "comove_decode_queued_jobs", Kind::Gauge, Count, [],
+        "Decoding jobs that wait for a decoder.";
+    DECODE_QUEUE_CAPACITY = "comove_decode_queue_capacity_jobs", Kind::Gauge, Count, [],
+        "Decoding jobs that may wait.";
+    DECODE_THREADS = "comove_decode_threads", Kind::Gauge, Count, [],
+        "Decoders that work side by side.";
+    DECODE_BUSY = "comove_decode_busy_seconds_total", Kind::Counter, Seconds, [],
+        "Time that decoders worked, all together. Divided by the jobs: what one takes.";
+    DECODE_FED = "comove_decode_units_fed_total", Kind::Counter, Count, [],
+        "Access units fed to decoders.";
+    DECODE_PICTURES = "comove_decode_pictures_total", Kind::Counter, Count, ["stage"],
+        "Pictures that decoders put out (decoded), and those of them converted and given to samples (given).";
+    DECODE_ABANDONED = "comove_decode_abandoned_total", Kind::Counter, Count, [],
+        "Decoders that hung and were left behind with their thread.";
+
+    // replay
+    REPLAY_SAMPLES = "comove_replay_samples", Kind::Gauge, Count, [],
+        "Samples in replay.";
+    REPLAY_SEGMENTS = "comove_replay_segments", Kind::Gauge, Count, [],
+        "Segments that the samples in replay come from.";
+    REPLAY_BYTES = "comove_replay_bytes", Kind::Gauge, Bytes, [],
+        "Memory of the samples in replay.";
+    REPLAY_CAPACITY = "comove_replay_capacity_bytes", Kind::Gauge, Bytes, [],
+        "Memory that the samples in replay may take.";
+    REPLAY_INSERTED = "comove_replay_inserted_total", Kind::Counter, Count, [],
+        "Samples that replay took.";
+    REPLAY_SAMPLED = "comove_replay_sampled_total", Kind::Counter, Count, [],
+        "Samples that were drawn for training, each draw counted.";
+    REPLAY_EVICTED = "comove_replay_evicted_total", Kind::Counter, Count, [],
+        "Samples that made room for others.";
+    REPLAY_REFUSED = "comove_replay_refused_total", Kind::Counter, Count, ["reason"],
+        "Samples that replay did not take: training was behind (full), or the eviction policy did not keep them (not_kept).";
+    REPLAY_BATCHES = "comove_replay_batches_total", Kind::Counter, Count, [],
+        "Batches given out.";
+    REPLAY_BATCHES_REPEATING = "comove_replay_batches_repeating_segments_total", Kind::Counter, Count, [],
+        "Batches with two samples of one segment, because there were fewer segments than a batch has samples.";
+    REPLAY_WAIT = "comove_replay_wait_seconds_total", Kind::Counter, Seconds, ["side"],
+        "Time that inserts waited for training (insert), and training for samples (sample).";
+    REPLAY_LIMITER = "comove_replay_limiter_state", Kind::Gauge, Plain, ["state"],
+        "1 for what the samples-per-insert limiter does now, 0 for everything else.";
+    REPLAY_OLDEST = "comove_replay_oldest_arrival_timestamp_seconds", Kind::Gauge, Seconds, [],
+        "When the oldest sample in replay arrived.";
+    REPLAY_NEWEST = "comove_replay_newest_arrival_timestamp_seconds", Kind::Gauge, Seconds, [],
+        "When the newest sample in replay arrived.";
+
+    // train
+    TRAIN_STEPS = "comove_train_steps_total", Kind::Counter, Count, [],
+        "Optimiser steps of this process, skipped non-finite ones included.";
+    TRAIN_SAMPLES = "comove_train_samples_total", Kind::Counter, Count, [],
+        "Samples that went through the networks in this process.";
+    TRAIN_STEP = "comove_train_step", Kind::Gauge, Count, [],
+        "The optimiser step that training is at, counted over all resumes.";
+    TRAIN_QUERIES = "comove_train_queries", Kind::Gauge, Count, ["task"],
+        "Queries a step that had something to be compared with, at the last report: clips, or positions whose motion was known.";
+    TRAIN_LOSS = "comove_train_loss", Kind::Gauge, Plain, ["task"],
+        "Loss at the last report: the context task, the motion task, and joint, which is what is minimised.";
+    TRAIN_TOP1 = "comove_train_top1_ratio", Kind::Gauge, Ratio, ["task"],
+        "Share of queries whose positive came out nearest, at the last report.";
+    TRAIN_CHANCE = "comove_train_top1_chance_ratio", Kind::Gauge, Ratio, ["task"],
+        "What top-1 would be for a network that knows nothing.";
+    TRAIN_EMBEDDING_STD = "comove_train_embedding_std", Kind::Gauge, Plain, [],
+        "Spread of the pooled features scaled to length 1: 0 when all are the same (collapse), 1 when they point everywhere alike.";
+    TRAIN_EFFECTIVE_RANK = "comove_train_effective_rank", Kind::Gauge, Plain, [],
+        "How many dimensions the last 256 pooled features use: near 1 when they collapse to a line.";
+    TRAIN_STEP_SECONDS = "comove_train_step_seconds", Kind::Histogram(STEP_SECONDS), Seconds, [],
+        "Time of an optimiser step, without the wait for its data; the mean of each report, once for each of its steps.";
+    TRAIN_DATA_WAIT_SECONDS = "comove_train_data_wait_seconds", Kind::Histogram(STEP_SECONDS), Seconds, [],
+        "Time that a step waited for its batch; the mean of each report, once for each of its steps.";
+    TRAIN_LEARNING_RATE = "comove_train_learning_rate", Kind::Gauge, Plain, [],
+        "Learning rate at the last report.";
+    TRAIN_GRADIENT_NORM = "comove_train_gradient_norm", Kind::Gauge, Plain, [],
+        "Norm of the whole gradient before clipping, at the last report.";
+    TRAIN_NONFINITE = "comove_train_nonfinite_steps_total", Kind::Counter, Count, [],
+        "Steps left out because loss or gradient was not finite, over all resumes.";
+    TRAIN_LAST_STEP = "comove_train_last_step_timestamp_seconds", Kind::Gauge, Seconds, [],
+        "When the last optimiser step was reported, 0 before the first.";
+
+    // checkpoint
+    CHECKPOINTS = "comove_checkpoints_total", Kind::Counter, Count, ["outcome"],
+        "Checkpoints attempted, by outcome (written or failed).";
+    CHECKPOINT_SECONDS_SPENT = "comove_checkpoint_seconds", Kind::Histogram(CHECKPOINT_SECONDS), Seconds, [],
+        "Time from the start of a checkpoint to its rename into place.";
+    CHECKPOINT_BYTES = "comove_checkpoint_bytes", Kind::Gauge, Bytes, [],
+        "Size of the newest complete checkpoint.";
+    CHECKPOINT_STEP = "comove_checkpoint_step", Kind::Gauge, Count, [],
+        "Optimiser step of the newest complete checkpoint.";
+    CHECKPOINT_LAST_SUCCESS = "comove_checkpoint_last_success_timestamp_seconds", Kind::Gauge, Seconds, [],
+        "When the newest complete checkpoint of this process was written, 0 before the first.";
+
+    // process
+    BUILD_INFO = "comove_build_info", Kind::Gauge, Plain, ["version"],
+        "Always 1; the labels say what runs.";
+    PROCESS_START = "comove_process_start_timestamp_seconds", Kind::Gauge, Seconds, [],
+        "When the process began to count.";
+    PROCESS_RESIDENT = "comove_process_resident_memory_bytes", Kind::Gauge, Bytes, [],
+        "Resident memory of the process.";
+    PROCESS_CPU = "comove_process_cpu_seconds_total", Kind::Counter, Seconds, [],
+        "CPU time of the process, user and system.";
+    PROCESS_FDS = "comove_process_open_fds", Kind::Gauge, Count, [],
+        "Open file descriptors of the process.";
+    PROCESS_THREADS = "comove_process_threads", Kind::Gauge, Count, [],
+        "Threads of the process.";
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn names_follow_the_conventions_and_occur_once() {
+        let mut seen = BTreeSet::new();
+        for metric in TABLE {
+            let name = metric.name;
+            assert!(seen.insert(name), "{name} occurs twice");
+            assert!(name.starts_with("comove_"), "{name}");
+            assert!(
+                name.chars()
+                    .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_'),
+                "{name}"
+            );
+            assert_eq!(name.ends_with("_total"), metric.kind == Kind::Counter, "{name}");
+            assert!(
+                metric.help.ends_with('.') && !metric.help.contains('\n'),
+                "{name}"
+            );
+            let stem = name.trim_end_matches("_total");
+            let suffix = match metric.unit {
+                Unit::Bytes => "_bytes",
+                Unit::Seconds => "_seconds",
+                Unit::Ratio => "_ratio",
+                Unit::Count | Unit::Plain => continue,
+            };
+            assert!(stem.ends_with(suffix), "{name} measures {:?}", metric.unit);
+        }
+    }
+
+    #[test]
+    fn buckets_rise() {
+        for metric in TABLE {
+            if let Kind::Histogram(buckets) = metric.kind {
+                assert!(buckets.len() > 3, "{}", metric.name);
+                assert!(
+                    buckets.windows(2).all(|pair| pair[0] < pair[1]),
+                    "{}",
+                    metric.name
+                );
+            }
+        }
+    }
+}

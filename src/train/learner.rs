@@ -1,0 +1,222 @@
+use std::sync::Arc;
+
+use rand::{RngCore, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use tch::{Device, Tensor};
+
+use super::tally::{Figures, Tally};
+use super::{Batch, Optimizer, SampleDraw, TrainConfig, TrainError, TrainState, augment};
+use crate::checkpoint::{NamedTensor, Resumable, Snapshot};
+use crate::loss::joint_loss;
+use crate::model::{Model, Pass, Precision};
+use crate::replay::Sample;
+
+/// The networks in training: everything that a step reads or changes. Belongs to one thread.
+#[derive(Debug)]
+pub struct Learner {
+    config: TrainConfig,
+    precision: Precision,
+    model: Model,
+    optimizer: Optimizer,
+    rng: ChaCha8Rng,
+    step: u64,
+    samples: u64,
+    nonfinite_steps: u64,
+    tally: Tally,
+}
+
+/// Distinguishes the generator of the run from that of the initial weights, which has the same seed.
+const RUN_STREAM: u64 = 1;
+
+impl Learner {
+    /// Untrained, on a device from [`open_device`](super::open_device).
+    pub fn new(config: &TrainConfig, device: Device) -> Result<Self, TrainError> {
+        config.validate()?;
+        let model = Model::random(&config.model(), config.seed, device)?;
+        let optimizer = Optimizer::new(config.optimizer(), config.weight_decay(), model.store());
+        let mut rng = ChaCha8Rng::seed_from_u64(config.seed);
+        rng.set_stream(RUN_STREAM);
+        Ok(Self {
+            precision: config.precision_on(device),
+            config: config.clone(),
+            model,
+            optimizer,
+            rng,
+            step: 0,
+            samples: 0,
+            nonfinite_steps: 0,
+            tally: Tally::new(device),
+        })
+    }
+
+    /// Goes on from a snapshot: model, optimiser, schedule, random generator and counters.
+    ///
+    /// # Errors
+    /// A snapshot of other networks or another optimiser than configured, or with other tensors than these have.
+    pub fn resume(config: &TrainConfig, device: Device, from: &Resumable) -> Result<Self, TrainError> {
+        let mut learner = Self::new(config, device)?;
+        if from.manifest.model != *learner.model.config() {
+            return Err(TrainError::OtherModel {
+                path: from.path.clone(),
+                difference: difference(&from.manifest.model, learner.model.config()),
+            });
+        }
+        let state_file = from.path.join("state.json");
+        let wrong_state = |reason: String| TrainError::State {
+            path: state_file.clone(),
+            reason,
+        };
+        let state: TrainState =
+            serde_json::from_str(&from.state).map_err(|error| wrong_state(error.to_string()))?;
+        if state.optimizer != learner.optimizer.kind() {
+            return Err(wrong_state(format!(
+                "the optimiser was {:?}, and train.optimizer is {:?} now",
+                state.optimizer,
+                learner.optimizer.kind()
+            )));
+        }
+        if state.step != from.manifest.step {
+            return Err(wrong_state(format!(
+                "it is of step {}, the manifest of step {}",
+                state.step, from.manifest.step
+            )));
+        }
+        let store = learner.model.store();
+        store.load(&from.model)?;
+        learner.optimizer.load(store, &from.optimizer)?;
+        learner.rng = state.rng;
+        learner.step = state.step;
+        learner.samples = state.samples;
+        learner.nonfinite_steps = state.nonfinite_steps;
+        Ok(learner)
+    }
+
+    /// The networks.
+    pub fn model(&self) -> &Model {
+        &self.model
+    }
+
+    /// Steps finished, over all runs.
+    pub fn step(&self) -> u64 {
+        self.step
+    }
+
+    /// Samples trained on, over all runs.
+    pub fn samples(&self) -> u64 {
+        self.samples
+    }
+
+    /// Steps that were not finite, over all runs, up to the last report or snapshot.
+    pub fn nonfinite_steps(&self) -> u64 {
+        self.nonfinite_steps
+    }
+
+    /// The learning rate of the next step.
+    pub fn learning_rate(&self) -> f64 {
+        let factor = self.config.schedule.factor(self.step, self.config.warmup_steps);
+        self.config.learning_rate() * factor
+    }
+
+    /// Learns from one batch. On CUDA it returns while the device still computes.
+    ///
+    /// # Errors
+    /// Samples that do not fit the networks; nothing has changed then.
+    pub fn learn(&mut self, samples: &[Arc<Sample>]) -> Result<(), TrainError> {
+        let device = self.model.device();
+        let batch = Batch::gather(samples, self.model.config(), device)?;
+        let draws: Vec<SampleDraw> = batch
+            .source_sizes
+            .iter()
+            .map(|&(width, height)| SampleDraw::draw(&mut self.rng, width, height))
+            .collect();
+        if self.config.dropout > 0.0 {
+            // libtorch's generator cannot be stored: it is seeded from ours at every step.
+            tch::manual_seed((self.rng.next_u64() >> 1) as i64);
+        }
+        let views = augment(&batch, &draws, self.model.config());
+        let store = self.model.store();
+        let before = store.statistics_before();
+        let embeddings = self.model.forward(&views, Pass::train(self.precision))?;
+        let loss = joint_loss(&embeddings, &batch.segments);
+
+        let trained: Vec<&Tensor> = store.trained_parameters().map(|p| &p.tensor).collect();
+        let gradients = Tensor::f_run_backward(&[&loss.total], &trained, false, false)?;
+        let gradient = store.flatten(&gradients);
+        let norm = gradient.norm();
+        let finite = norm.isfinite().logical_and(&loss.total.isfinite());
+        let clipped = gradient * (self.config.clip_norm / (&norm + 1e-6)).clamp_max(1.0);
+        let learning_rate = self.learning_rate();
+        self.optimizer.step(store, &clipped, learning_rate, &finite);
+        store.settle_statistics(before, &finite);
+        self.tally.add(&loss, &norm, &finite, &embeddings.pooled);
+        self.step += 1;
+        self.samples += samples.len() as u64;
+        Ok(())
+    }
+
+    /// Steps since the figures were last taken.
+    pub(super) fn unreported_steps(&self) -> u64 {
+        self.tally.steps()
+    }
+
+    /// The figures since they were last taken. Waits for the device.
+    pub(super) fn take_figures(&mut self) -> Figures {
+        let figures = self.tally.take();
+        self.nonfinite_steps += figures.nonfinite_steps;
+        figures
+    }
+
+    /// The networks, the optimiser and the state, copied to host memory; waits for the device. What the trainer does not know
+    /// (configuration, metrics, provenance) is left empty.
+    pub fn snapshot(&self, created_unix: u64) -> Result<Snapshot, TrainError> {
+        let store = self.model.store();
+        let model = store
+            .parameters()
+            .iter()
+            .map(|p| NamedTensor::copy_of(&p.name, &p.tensor));
+        let optimizer = self.optimizer.state(store);
+        let optimizer = optimizer
+            .iter()
+            .map(|(name, tensor)| NamedTensor::copy_of(name, tensor));
+        let state = TrainState {
+            step: self.step,
+            samples: self.samples,
+            nonfinite_steps: self.nonfinite_steps + self.tally.nonfinite_steps(),
+            optimizer: self.optimizer.kind(),
+            rng: self.rng.clone(),
+        };
+        Ok(Snapshot {
+            step: self.step,
+            created_unix,
+            model_config: self.model.config().clone(),
+            model: model.collect::<Result<_, _>>()?,
+            optimizer: optimizer.collect::<Result<_, _>>()?,
+            state: serde_json::to_string_pretty(&state).map_err(|error| TrainError::State {
+                path: "state.json".into(),
+                reason: error.to_string(),
+            })?,
+            config: String::new(),
+            metrics: serde_json::Value::Null,
+            provenance: serde_json::Value::Null,
+        })
+    }
+}
+
+/// The first keys in which two configurations differ.
+fn difference(then: &crate::model::ModelConfig, now: &crate::model::ModelConfig) -> String {
+    let fields = |config| match serde_json::to_value(config) {
+        Ok(serde_json::Value::Object(fields)) => fields,
+        _ => serde_json::Map::new(),
+    };
+    let now = fields(now);
+    let differing = fields(then)
+        .into_iter()
+        .filter(|(key, value)| now.get(key) != Some(value));
+    let told = |(key, value)| {
+        format!(
+            "{key} was {value}, now {}",
+            now.get(&key).unwrap_or(&serde_json::Value::Null)
+        )
+    };
+    differing.map(told).collect::<Vec<_>>().join("; ")
+}

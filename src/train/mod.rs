@@ -1,0 +1,49 @@
+//! Batches of [`Sample`](crate::replay::Sample)s → a network that learns, reports of how, and snapshots.
+//!
+//! One OS thread ([`spawn`]) owns every tensor and the device. It takes batches from a [`BatchSource`], and between steps
+//! obeys [`Command`]s. Starved, it waits and says for how long; it is never overloaded, because it asks for batches. A step
+//! that is not finite is skipped and counted; a snapshot that cannot be written is reported and tried again at the next
+//! occasion; anything else that fails, a panic inside libtorch included, ends the thread with a [`TrainError`].
+//!
+//! All randomness comes from one seeded generator that is part of each snapshot: the same seed and the same batches give the
+//! same parameters, bit for bit on a CPU, whether or not the run was interrupted.
+
+mod appearance;
+mod augment;
+mod batch;
+mod config;
+mod cuda_library;
+mod device;
+mod error;
+mod geometry;
+mod handle;
+mod learner;
+mod optimizer;
+mod report;
+mod resample;
+mod run;
+mod schedule;
+mod source;
+mod state;
+mod tally;
+
+#[cfg(test)]
+mod moving_patterns;
+#[cfg(test)]
+mod tests;
+
+pub use appearance::Appearance;
+pub(crate) use augment::view;
+pub use augment::{SampleDraw, ViewDraw, augment};
+pub use batch::Batch;
+pub use config::{PrecisionChoice, TrainConfig};
+pub use device::{DeviceChoice, open_device};
+pub use error::TrainError;
+pub use geometry::Crop;
+pub use handle::{Command, EndReason, TrainEvent, TrainHandle, TrainSummary, TrainerParts, spawn};
+pub use learner::Learner;
+pub use optimizer::{Optimizer, OptimizerKind};
+pub use report::StepReport;
+pub use schedule::Schedule;
+pub use source::{BatchSource, NoData};
+pub use state::TrainState;

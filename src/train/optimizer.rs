@@ -1,0 +1,221 @@
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use tch::{Kind, Tensor, no_grad};
+
+use crate::model::{ModelError, Parameter, ParameterStore, load_strictly};
+
+/// How parameters follow their gradients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OptimizerKind {
+    /// Stochastic gradient descent with Nesterov momentum 0.9 (paper, section 4.1).
+    Sgd,
+    /// Adam with decoupled weight decay (Loshchilov and Hutter 2019), β 0.9 and 0.999.
+    AdamW,
+}
+
+/// An optimiser over a store's one vector of trained values, with its state in named tensors.
+#[derive(Debug)]
+pub struct Optimizer {
+    kind: OptimizerKind,
+    weight_decay: f64,
+    /// SGD's momentum, or Adam's first moment: `[P]`.
+    first: Tensor,
+    /// Adam's second moment: `[P]`.
+    second: Option<Tensor>,
+    /// Steps taken, not counting those skipped: i64.
+    updates: Tensor,
+}
+
+const MOMENTUM: f64 = 0.9;
+const BETA1: f64 = 0.9;
+const BETA2: f64 = 0.999;
+const EPSILON: f64 = 1e-8;
+
+impl Optimizer {
+    /// With its state at zero, on the store's device.
+    pub fn new(kind: OptimizerKind, weight_decay: f64, store: &ParameterStore) -> Self {
+        let zeros = || store.trained().detach().zeros_like();
+        Self {
+            kind,
+            weight_decay,
+            first: zeros(),
+            second: (kind == OptimizerKind::AdamW).then(zeros),
+            updates: Tensor::zeros([], (Kind::Int64, store.trained().device())),
+        }
+    }
+
+    /// Which one it is.
+    pub fn kind(&self) -> OptimizerKind {
+        self.kind
+    }
+
+    /// Moves the parameters by a gradient `[P]` laid out as the store's vector, where `finite` (a boolean scalar tensor) is true.
+    /// Otherwise nothing changes: neither parameters nor state. Needs no host sync.
+    pub fn step(&mut self, store: &ParameterStore, gradient: &Tensor, learning_rate: f64, finite: &Tensor) {
+        no_grad(|| {
+            let parameters = store.trained();
+            let keep = |old: &Tensor, new: Tensor| old.shallow_clone().copy_(&new.where_self(finite, old));
+            keep(&self.updates, &self.updates + 1);
+            match &self.second {
+                None => {
+                    let mut gradient = gradient.copy();
+                    let decayed = store.decayed();
+                    let mut shrinking = gradient.narrow(0, 0, decayed);
+                    shrinking += parameters.narrow(0, 0, decayed) * self.weight_decay;
+                    let momentum = &self.first * MOMENTUM + &gradient;
+                    gradient += &momentum * MOMENTUM;
+                    keep(parameters, parameters - gradient * learning_rate);
+                    keep(&self.first, momentum);
+                }
+                Some(second) => {
+                    let first_moment = &self.first * BETA1 + gradient * (1.0 - BETA1);
+                    let second_moment = second * BETA2 + gradient.square() * (1.0 - BETA2);
+                    let updates = self.updates.to_kind(Kind::Double);
+                    let correction = |beta: f64| 1.0 - (&updates * beta.ln()).exp();
+                    let scale: Tensor = &second_moment / correction(BETA2);
+                    let direction = &first_moment / correction(BETA1) / (scale.sqrt() + EPSILON);
+                    let moved: Tensor = parameters - direction * learning_rate;
+                    let mut shrinking = moved.narrow(0, 0, store.decayed());
+                    shrinking -=
+                        parameters.narrow(0, 0, store.decayed()) * (learning_rate * self.weight_decay);
+                    keep(parameters, moved);
+                    keep(&self.first, first_moment);
+                    keep(second, second_moment);
+                }
+            }
+        });
+    }
+
+    /// The state by name: `updates`, and per trained parameter `momentum.<name>` or `exp_avg.<name>` and `exp_avg_sq.<name>`, each
+    /// in the parameter's shape. Views into the state.
+    pub fn state(&self, store: &ParameterStore) -> Vec<(String, Tensor)> {
+        let first_name = match self.kind {
+            OptimizerKind::Sgd => "momentum",
+            OptimizerKind::AdamW => "exp_avg",
+        };
+        let mut state = vec![("updates".to_owned(), self.updates.shallow_clone())];
+        let mut add = |prefix: &str, parameter: &Parameter, vector: &Tensor| {
+            state.push((
+                format!("{prefix}.{}", parameter.name),
+                store.slice_of(parameter, vector),
+            ));
+        };
+        for parameter in store.trained_parameters() {
+            add(first_name, parameter, &self.first);
+            if let Some(second) = &self.second {
+                add("exp_avg_sq", parameter, second);
+            }
+        }
+        state
+    }
+
+    /// Takes over a state, all or nothing.
+    ///
+    /// # Errors
+    /// A tensor that is missing, unexpected, of another shape or type, by name.
+    pub fn load(
+        &mut self,
+        store: &ParameterStore,
+        tensors: &BTreeMap<String, Tensor>,
+    ) -> Result<(), ModelError> {
+        let own = self.state(store);
+        load_strictly(own.iter().map(|(name, tensor)| (name.as_str(), tensor)), tensors)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng;
+    use rand_chacha::ChaCha8Rng;
+    use tch::Device;
+
+    use super::*;
+    use crate::model::{Builder, Init};
+
+    /// A weight of 2 and an offset of 2.
+    fn store() -> ParameterStore {
+        let mut builder = Builder::new(ChaCha8Rng::seed_from_u64(5));
+        let mut root = builder.root();
+        let _ = root.weight("weight", &[1], Init::Constant(2.0)).unwrap();
+        let _ = root.offset("bias", &[1], Init::Constant(2.0)).unwrap();
+        builder.finish(Device::Cpu).unwrap()
+    }
+
+    fn values(store: &ParameterStore) -> [f64; 2] {
+        [0, 1].map(|index| store.parameters()[index].tensor.double_value(&[0]))
+    }
+
+    fn near(found: [f64; 2], expected: [f64; 2]) {
+        let equal = found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-5);
+        assert!(equal, "{found:?}, by hand {expected:?}");
+    }
+
+    fn steps(kind: OptimizerKind, decay: f64, gradients: &[f64]) -> (ParameterStore, Optimizer) {
+        let store = store();
+        let mut optimizer = Optimizer::new(kind, decay, &store);
+        for &value in gradients {
+            let gradient = store.flatten(&[
+                Tensor::from_slice(&[value as f32]),
+                Tensor::from_slice(&[value as f32]),
+            ]);
+            optimizer.step(&store, &gradient, 0.1, &Tensor::from(value.is_finite()));
+        }
+        (store, optimizer)
+    }
+
+    #[test]
+    fn nesterov_steps_as_by_hand() {
+        // bias: v = 1, p = 2 − 0.1·(1 + 0.9); v = 0.9 + 1, p −= 0.1·(1 + 0.9·1.9). The weight's gradient is 1 + 0.5·2 at first.
+        let (store, _) = steps(OptimizerKind::Sgd, 0.5, &[1.0]);
+        near(values(&store), [2.0 - 0.1 * 2.0 * 1.9, 2.0 - 0.1 * 1.9]);
+        let (store, _) = steps(OptimizerKind::Sgd, 0.0, &[1.0, 1.0]);
+        near(values(&store), [2.0 - 0.19 - 0.271; 2]);
+    }
+
+    #[test]
+    fn adamw_steps_as_by_hand() {
+        // After the bias corrections the first step is the learning rate long, whatever the gradient.
+        let (store, _) = steps(OptimizerKind::AdamW, 0.5, &[7.0]);
+        near(values(&store), [2.0 - 0.1 - 0.1 * 0.5 * 2.0, 2.0 - 0.1]);
+        // Gradients 1 then −1: m̂ = (0.09 − 0.1)/0.19, v̂ = 1.
+        let (store, _) = steps(OptimizerKind::AdamW, 0.0, &[1.0, -1.0]);
+        near(values(&store), [2.0 - 0.1 + 0.1 * 0.01 / 0.19; 2]);
+    }
+
+    #[test]
+    fn a_step_that_is_not_finite_changes_neither_parameters_nor_state() {
+        for kind in [OptimizerKind::Sgd, OptimizerKind::AdamW] {
+            let (with, with_state) = steps(kind, 0.1, &[1.0, f64::NAN, f64::INFINITY, 0.5]);
+            let (without, without_state) = steps(kind, 0.1, &[1.0, 0.5]);
+            assert_eq!(with.trained().detach(), without.trained().detach(), "{kind:?}");
+            for (a, b) in with_state.state(&with).iter().zip(without_state.state(&without)) {
+                assert_eq!(a.1, b.1, "{}", a.0);
+            }
+        }
+    }
+
+    #[test]
+    fn the_state_has_names_and_comes_back() {
+        let (store, adam) = steps(OptimizerKind::AdamW, 0.1, &[1.0, 3.0]);
+        let named: BTreeMap<String, Tensor> = adam.state(&store).into_iter().collect();
+        let names: Vec<_> = named.keys().map(String::as_str).collect();
+        assert_eq!(
+            names,
+            [
+                "exp_avg.bias",
+                "exp_avg.weight",
+                "exp_avg_sq.bias",
+                "exp_avg_sq.weight",
+                "updates"
+            ]
+        );
+        let mut again = Optimizer::new(OptimizerKind::AdamW, 0.1, &store);
+        again.load(&store, &named).unwrap();
+        assert_eq!(again.state(&store)[0].1.int64_value(&[]), 2);
+        let mut other = Optimizer::new(OptimizerKind::Sgd, 0.1, &store);
+        let told = other.load(&store, &named).unwrap_err().to_string();
+        assert_eq!(told, "tensor `momentum.weight` is missing");
+    }
+}

@@ -1,0 +1,367 @@
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use crossbeam_channel::{Receiver, Sender, TryRecvError};
+use tch::{Cuda, Device};
+
+use super::handle::{Command, EndReason, TrainEvent, TrainSummary, TrainerParts};
+use super::{BatchSource, Learner, NoData, StepReport, TrainConfig, TrainError, open_device};
+use crate::checkpoint::{
+    CheckpointConfig, CheckpointError, CheckpointFolder, SnapshotWriter, WriteJob, WriteOutcome, Written,
+    load_for_resume,
+};
+
+/// How long a command may have to wait for a batch that does not come.
+const BATCH_PATIENCE: Duration = Duration::from_millis(100);
+
+type Reply = Sender<Result<Written, String>>;
+
+/// The trainer's thread from the inside.
+pub(super) struct Run {
+    config: TrainConfig,
+    learner: Learner,
+    device: Device,
+    source: Box<dyn BatchSource>,
+    commands: Receiver<Command>,
+    on_event: Box<dyn FnMut(TrainEvent) + Send>,
+    provenance: Box<dyn FnMut() -> serde_json::Value + Send>,
+    config_text: String,
+    snapshots: Option<Snapshots>,
+    first_step: u64,
+    paused: bool,
+    interval: Interval,
+    report: Option<StepReport>,
+}
+
+/// The state of writing snapshots.
+struct Snapshots {
+    config: CheckpointConfig,
+    writer: SnapshotWriter,
+    /// Who waits for the next one.
+    asked: Vec<Reply>,
+    /// When and where the schedule was last met, successfully or not.
+    tried_at: Instant,
+    tried_step: u64,
+    written: Option<Written>,
+    failed: u64,
+}
+
+/// Wall-clock figures since the last report.
+struct Interval {
+    began: Instant,
+    waited: Duration,
+    samples: u64,
+}
+
+impl Interval {
+    fn begin() -> Self {
+        Self {
+            began: Instant::now(),
+            waited: Duration::ZERO,
+            samples: 0,
+        }
+    }
+}
+
+impl Run {
+    /// Opens the device and the checkpoint folder, makes or loads the networks.
+    pub(super) fn prepare(parts: TrainerParts, commands: Receiver<Command>) -> Result<Self, TrainError> {
+        let config = parts.config;
+        config.validate()?;
+        let device = open_device(config.device)?;
+        if let Some(threads) = config.threads {
+            tch::set_num_threads(i32::try_from(threads).unwrap_or(i32::MAX));
+        }
+        if device.is_cuda() {
+            // Shapes never change, so the fastest convolution is worth finding.
+            Cuda::cudnn_set_benchmark(true);
+        }
+        // The folder first: opening it finishes what a killed writer left, which may be what is gone on from.
+        let folder = match &parts.checkpoint {
+            Some(checkpoint) => Some(CheckpointFolder::open(&checkpoint.dir)?),
+            None => None,
+        };
+        let learner = match &parts.resume {
+            Some(path) => Learner::resume(&config, device, &load_for_resume(path)?)?,
+            None => Learner::new(&config, device)?,
+        };
+        let snapshots = match (folder, parts.checkpoint) {
+            (Some(folder), Some(checkpoint)) => Some(Snapshots {
+                writer: SnapshotWriter::start(folder, checkpoint.keep).map_err(TrainError::Thread)?,
+                config: checkpoint,
+                asked: Vec::new(),
+                tried_at: Instant::now(),
+                tried_step: learner.step(),
+                written: None,
+                failed: 0,
+            }),
+            _ => None,
+        };
+        Ok(Self {
+            config,
+            device,
+            first_step: learner.step(),
+            learner,
+            source: parts.source,
+            commands,
+            on_event: parts.on_event,
+            provenance: parts.provenance,
+            config_text: parts.config_text,
+            snapshots,
+            paused: false,
+            interval: Interval::begin(),
+            report: None,
+        })
+    }
+
+    pub(super) fn device(&self) -> Device {
+        self.device
+    }
+
+    pub(super) fn step(&self) -> u64 {
+        self.learner.step()
+    }
+
+    /// Trains until there is a reason not to. `step` follows the steps finished, for whoever catches a panic.
+    pub(super) fn finish(mut self, step: &mut u64) -> Result<TrainSummary, TrainError> {
+        self.interval = Interval::begin();
+        let reason = loop {
+            if let Some(reason) = self.obey() {
+                break reason;
+            }
+            self.tend_snapshots()?;
+            let taken = self.learner.step() - self.first_step;
+            if self.config.max_steps.is_some_and(|max| taken >= max) {
+                break EndReason::MaxSteps;
+            }
+            if self.paused {
+                continue;
+            }
+            let asked_at = Instant::now();
+            let batch = self.source.next_batch(self.config.batch_size(), BATCH_PATIENCE);
+            self.interval.waited += asked_at.elapsed();
+            match batch {
+                Ok(samples) => {
+                    self.learner.learn(&samples)?;
+                    *step = self.learner.step();
+                    self.interval.samples += samples.len() as u64;
+                }
+                Err(NoData::NotYet) => continue,
+                Err(NoData::Ended(why)) => break EndReason::DataEnded(why),
+                Err(NoData::Failed(why)) => return Err(TrainError::Source(why)),
+            }
+            if self.learner.unreported_steps() >= self.config.report_every {
+                self.report_now();
+            }
+        };
+        self.end(reason)
+    }
+
+    /// Obeys all commands that are there; while paused, waits for one.
+    fn obey(&mut self) -> Option<EndReason> {
+        loop {
+            let command = if self.paused {
+                // Not for ever: snapshots under way want to be reported.
+                self.commands
+                    .recv_timeout(BATCH_PATIENCE)
+                    .map_err(|error| match error {
+                        crossbeam_channel::RecvTimeoutError::Timeout => TryRecvError::Empty,
+                        crossbeam_channel::RecvTimeoutError::Disconnected => TryRecvError::Disconnected,
+                    })
+            } else {
+                self.commands.try_recv()
+            };
+            match command {
+                Ok(Command::Stop) => return Some(EndReason::Stopped),
+                Ok(Command::Pause) if !self.paused => {
+                    self.paused = true;
+                    (self.on_event)(TrainEvent::Paused);
+                }
+                Ok(Command::Resume) if self.paused => {
+                    self.paused = false;
+                    self.interval = Interval::begin();
+                    (self.on_event)(TrainEvent::Resumed);
+                }
+                Ok(Command::Pause | Command::Resume) => {}
+                Ok(Command::Snapshot(reply)) => match &mut self.snapshots {
+                    Some(snapshots) => snapshots.asked.push(reply),
+                    None => {
+                        let _ = reply.send(Err("this run has no checkpoint folder".into()));
+                    }
+                },
+                Err(TryRecvError::Empty) => return None,
+                // Whoever waits for the end in `join` has given the sender up; a paused trainer would never end.
+                Err(TryRecvError::Disconnected) if self.paused => return Some(EndReason::Stopped),
+                Err(TryRecvError::Disconnected) => return None,
+            }
+        }
+    }
+
+    /// Reports snapshots that came to their end, and begins one that is due or asked for.
+    fn tend_snapshots(&mut self) -> Result<(), TrainError> {
+        let Some(snapshots) = &mut self.snapshots else {
+            return Ok(());
+        };
+        if let Some(outcome) = snapshots.writer.poll() {
+            // Training survives a snapshot that could not be written.
+            let _ = snapshots.settle(outcome, &mut *self.on_event);
+        }
+        let step = self.learner.step();
+        let by_steps = snapshots
+            .config
+            .every_steps
+            .is_some_and(|every| step - snapshots.tried_step >= every);
+        let by_time = snapshots.tried_at.elapsed() >= snapshots.config.every;
+        let due = step > snapshots.tried_step && (by_steps || by_time);
+        let wanted = due || !snapshots.asked.is_empty();
+        if wanted && !snapshots.writer.busy() {
+            self.begin_snapshot()?;
+        }
+        Ok(())
+    }
+
+    fn begin_snapshot(&mut self) -> Result<(), TrainError> {
+        let Some(snapshots) = &mut self.snapshots else {
+            return Ok(());
+        };
+        let created_unix = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |since| since.as_secs());
+        let mut snapshot = self.learner.snapshot(created_unix)?;
+        snapshot.config.clone_from(&self.config_text);
+        snapshot.metrics = self
+            .report
+            .and_then(|report| serde_json::to_value(report).ok())
+            .unwrap_or_default();
+        snapshot.provenance = (self.provenance)();
+        snapshots.tried_at = Instant::now();
+        snapshots.tried_step = self.learner.step();
+        let job = WriteJob {
+            snapshot,
+            replies: std::mem::take(&mut snapshots.asked),
+        };
+        if let Err(job) = snapshots.writer.try_write(job) {
+            // Only if the writer's thread is gone, since it was not busy.
+            let reason = "the snapshot writer has stopped";
+            for reply in job.replies {
+                let _ = reply.send(Err(reason.into()));
+            }
+            snapshots.failed += 1;
+            let step = job.snapshot.step;
+            (self.on_event)(TrainEvent::SnapshotFailed {
+                step,
+                reason: reason.into(),
+            });
+        }
+        Ok(())
+    }
+
+    fn report_now(&mut self) {
+        let steps = self.learner.unreported_steps();
+        let learning_rate = self.learner.learning_rate();
+        // Waits for the device: what follows is measured after the work is done.
+        let figures = self.learner.take_figures();
+        let interval = std::mem::replace(&mut self.interval, Interval::begin());
+        let seconds = interval.began.elapsed().as_secs_f64();
+        let waited = interval.waited.as_secs_f64();
+        let report = StepReport {
+            step: self.learner.step(),
+            samples: self.learner.samples(),
+            loss: figures.loss,
+            context_loss: figures.context.loss,
+            motion_loss: figures.motion.loss,
+            context_top1: figures.context.top1,
+            motion_top1: figures.motion.top1,
+            context_chance: figures.context.chance,
+            motion_chance: figures.motion.chance,
+            context_queries: figures.context.queries,
+            motion_queries: figures.motion.queries,
+            embedding_std: figures.embedding_std,
+            effective_rank: figures.effective_rank,
+            samples_per_second: interval.samples as f64 / seconds.max(1e-9),
+            data_wait_seconds: waited,
+            step_seconds: (seconds - waited).max(0.0) / steps.max(1) as f64,
+            learning_rate,
+            grad_norm: figures.grad_norm,
+            nonfinite_steps: self.learner.nonfinite_steps(),
+        };
+        self.report = Some(report);
+        (self.on_event)(TrainEvent::Report(report));
+    }
+
+    /// The last report and the last snapshot.
+    fn end(mut self, reason: EndReason) -> Result<TrainSummary, TrainError> {
+        if self.learner.unreported_steps() > 0 {
+            self.report_now();
+        }
+        let step = self.learner.step();
+        if let Some(snapshots) = &mut self.snapshots {
+            // If this one failed, the one to come makes up for it.
+            let _ = snapshots.finish(&mut *self.on_event)?;
+            let written_step = snapshots
+                .written
+                .as_ref()
+                .map_or(self.first_step, |written| written.step);
+            if written_step < step || !snapshots.asked.is_empty() {
+                self.begin_snapshot()?;
+            }
+        }
+        let (snapshot, snapshots_failed) = match &mut self.snapshots {
+            Some(snapshots) => {
+                // The last one has no next occasion: its failure is the run's.
+                if let Some(error) = snapshots.finish(&mut *self.on_event)? {
+                    return Err(error.into());
+                }
+                (snapshots.written.clone(), snapshots.failed)
+            }
+            None => (None, 0),
+        };
+        Ok(TrainSummary {
+            reason,
+            step,
+            steps_taken: step - self.first_step,
+            report: self.report,
+            snapshot,
+            snapshots_failed,
+        })
+    }
+}
+
+impl Snapshots {
+    /// Counts and tells what became of a snapshot; gives the error back where it could not be written.
+    fn settle(
+        &mut self,
+        outcome: WriteOutcome,
+        on_event: &mut dyn FnMut(TrainEvent),
+    ) -> Option<CheckpointError> {
+        if let Err(error) = outcome.pruned {
+            let reason = error.to_string();
+            on_event(TrainEvent::PruneFailed { reason });
+        }
+        match outcome.written {
+            Ok(written) => {
+                self.written = Some(written.clone());
+                on_event(TrainEvent::SnapshotWritten(written));
+                None
+            }
+            Err(error) => {
+                self.failed += 1;
+                on_event(TrainEvent::SnapshotFailed {
+                    step: outcome.step,
+                    reason: error.to_string(),
+                });
+                Some(error)
+            }
+        }
+    }
+
+    /// Waits for the snapshot under way, if there is one.
+    fn finish(
+        &mut self,
+        on_event: &mut dyn FnMut(TrainEvent),
+    ) -> Result<Option<CheckpointError>, CheckpointError> {
+        match self.writer.wait() {
+            Some(outcome) => Ok(self.settle(outcome?, on_event)),
+            None => Ok(None),
+        }
+    }
+}

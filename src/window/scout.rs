@@ -1,0 +1,310 @@
+use std::convert::Infallible;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+
+use crossbeam_channel::{Receiver, Sender};
+use rand_chacha::ChaCha8Rng;
+
+use super::facts::{FactsReader, ReadError, UnitContent};
+use super::scout_state::ScoutWatch;
+use super::{
+    Assembler, Choice, Chooser, Demand, Ending, Notice, Outcome, Pace, PlanFailed, SamplePlan, SampleSpec,
+    WindowConfig, WindowConfigError,
+};
+use crate::decode::{DecodeQueue, QueueFull};
+use crate::h264::DecodeError;
+use crate::ingest::{
+    AccessUnit, DropReason, Fate, IngestItem, SegmentEndReason, SkipReason, StreamName, WallClock,
+};
+use crate::replay::{Replay, SampleId};
+
+/// What a scout works with.
+pub struct ScoutParts {
+    /// The stream.
+    pub stream: StreamName,
+    /// Whether it may be made to wait.
+    pub pace: Pace,
+    /// The shape of samples.
+    pub spec: SampleSpec,
+    /// Which windows are worth one.
+    pub config: WindowConfig,
+    /// Where access units come from.
+    pub items: Receiver<IngestItem>,
+    /// Where windows are decoded.
+    pub decoders: DecodeQueue,
+    /// Where samples go.
+    pub replay: Arc<Replay>,
+    /// Decides what is random about windows.
+    pub rng: ChaCha8Rng,
+    /// For the log's patience.
+    pub wall_clock: WallClock,
+    /// Told of every sample that replay took, on a decode thread. Must not block.
+    pub on_sample: Arc<dyn Fn(&SamplePlan, SampleId) + Send + Sync>,
+}
+
+/// How a scout ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ScoutEnd {
+    /// The stream said that nothing further comes.
+    Ended,
+    /// The stream's end of the channel was dropped without a word.
+    Abandoned,
+    /// It panicked: a defect in comove. Its units are settled, its stream may get another scout.
+    Panicked(String),
+}
+
+/// A running scout.
+pub struct ScoutHandle {
+    /// What it shows of itself.
+    pub watch: ScoutWatch,
+    /// Its thread. Joined, every window that it had decoded has become a sample or failed.
+    pub thread: JoinHandle<ScoutEnd>,
+}
+
+/// Why a scout did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum ScoutError {
+    /// The configuration does not fit.
+    #[error(transparent)]
+    Config(#[from] WindowConfigError),
+    /// The system gives no thread.
+    #[error("no thread for the scout of stream {stream}")]
+    Thread {
+        /// The stream.
+        stream: StreamName,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// Starts a stream's scout on a thread of its own.
+pub fn spawn_scout(parts: ScoutParts) -> Result<ScoutHandle, ScoutError> {
+    let chooser = Chooser::new(parts.stream.clone(), parts.spec, parts.config.clone())?;
+    let watch = ScoutWatch::new(parts.stream.clone());
+    let stream = parts.stream.clone();
+    let thread = thread::Builder::new()
+        .name(format!("scout-{stream}"))
+        .spawn({
+            let watch = watch.clone();
+            move || run(parts, chooser, watch)
+        })
+        .map_err(|source| ScoutError::Thread { stream, source })?;
+    Ok(ScoutHandle { watch, thread })
+}
+
+fn run(parts: ScoutParts, chooser: Chooser, watch: ScoutWatch) -> ScoutEnd {
+    let (in_flight, all_answered) = crossbeam_channel::bounded::<Infallible>(0);
+    let stream = parts.stream.clone();
+    let end = catch_unwind(AssertUnwindSafe(|| {
+        Scout::new(parts, chooser, watch, in_flight).run()
+    }))
+    .unwrap_or_else(|panic| {
+        let message = panic
+            .downcast_ref::<&str>()
+            .map(|message| (*message).to_owned())
+            .or_else(|| panic.downcast_ref::<String>().cloned())
+            .unwrap_or_else(|| "a panic without a message".to_owned());
+        tracing::error!(%stream, message, "the scout panicked");
+        ScoutEnd::Panicked(message)
+    });
+    // Every window in flight holds a sender; when the last is gone this ends with an error.
+    let Err(crossbeam_channel::RecvError) = all_answered.recv();
+    end
+}
+
+struct Scout {
+    parts: ScoutParts,
+    chooser: Chooser,
+    reader: FactsReader,
+    assembler: Assembler,
+    watch: ScoutWatch,
+    in_flight: Sender<Infallible>,
+    segment: Option<u64>,
+    awaiting_key_unit: bool,
+}
+
+impl Scout {
+    fn new(parts: ScoutParts, chooser: Chooser, watch: ScoutWatch, in_flight: Sender<Infallible>) -> Self {
+        Self {
+            reader: FactsReader::new(parts.spec.motion_size),
+            assembler: Assembler::new(parts.replay.clone(), parts.pace),
+            chooser,
+            watch,
+            in_flight,
+            segment: None,
+            awaiting_key_unit: true,
+            parts,
+        }
+    }
+
+    fn run(mut self) -> ScoutEnd {
+        loop {
+            match self.parts.items.recv() {
+                Ok(IngestItem::Unit(unit)) => self.unit(Arc::new(unit)),
+                Ok(IngestItem::SegmentEnd { reason, .. }) => {
+                    self.end_segment(match reason {
+                        SegmentEndReason::EndOfSource => Ending::Whole,
+                        _ => Ending::Broken,
+                    });
+                }
+                Ok(IngestItem::Ended) => {
+                    self.end_segment(Ending::Broken);
+                    return ScoutEnd::Ended;
+                }
+                Err(crossbeam_channel::RecvError) => {
+                    self.end_segment(Ending::Broken);
+                    return ScoutEnd::Abandoned;
+                }
+            }
+        }
+    }
+
+    fn unit(&mut self, unit: Arc<AccessUnit>) {
+        if self.segment != Some(unit.segment) {
+            self.segment = Some(unit.segment);
+            self.awaiting_key_unit = true;
+            self.reader.begin_segment();
+        }
+        let now_unix_ns = (self.parts.wall_clock)();
+        self.watch.update(|state| {
+            state.units += 1;
+            state.last_unit_unix_ns = Some(now_unix_ns);
+        });
+        // Without its references a picture cannot be read: the demuxer knows where to begin.
+        if self.awaiting_key_unit && !unit.key_unit {
+            let outcome =
+                self.choose(|chooser, demand, rng| chooser.skip_before_key_frame(&unit, demand, rng));
+            return self.follow(outcome);
+        }
+        self.awaiting_key_unit = false;
+        let read = self.reader.read(&unit.data);
+        if let Some(error) = &read.error {
+            self.error(&unit, error);
+            if error.loses_picture() {
+                return;
+            }
+        }
+        match read.content {
+            UnitContent::NoPicture => unit.receipt.settle(Fate::Skipped(SkipReason::NotChosen)),
+            UnitContent::SecondField => self.chooser.push_second_field(unit),
+            UnitContent::Picture(facts) => {
+                if facts.random_access {
+                    let arrival = unit.arrival_unix_ns;
+                    self.watch
+                        .update(|state| state.last_key_frame_unix_ns = Some(arrival));
+                }
+                let outcome = self.choose(|chooser, demand, rng| chooser.push(unit, facts, demand, rng));
+                self.follow(outcome);
+            }
+        }
+    }
+
+    /// Counts, settles and, where the picture is lost, ends what cannot go on without it.
+    fn error(&mut self, unit: &AccessUnit, error: &ReadError) {
+        if let ReadError::Bitstream(DecodeError::AwaitingRandomAccess { .. }) = error {
+            // The loss itself was told; this is its consequence.
+            unit.receipt.settle(Fate::Skipped(SkipReason::BeforeKeyFrame));
+            return;
+        }
+        let text = format!("segment {}, access unit {}: {error}", unit.segment, unit.index);
+        self.watch
+            .complain(error.kind(), &text, (self.parts.wall_clock)());
+        if error.loses_picture() {
+            unit.receipt.settle(Fate::Dropped(match error {
+                ReadError::Bitstream(DecodeError::Unsupported { .. }) => DropReason::UnsupportedBitstream,
+                _ => DropReason::CorruptBitstream,
+            }));
+            let outcome = self.choose(Chooser::interrupt);
+            self.follow(outcome);
+        }
+    }
+
+    fn end_segment(&mut self, ending: Ending) {
+        let outcome = self.choose(|chooser, demand, rng| chooser.end_segment(ending, demand, rng));
+        self.follow(outcome);
+    }
+
+    fn choose(
+        &mut self,
+        act: impl FnOnce(&mut Chooser, &mut dyn FnMut() -> Demand, &mut ChaCha8Rng) -> Outcome,
+    ) -> Outcome {
+        let (replay, pace) = (&self.parts.replay, self.parts.pace);
+        let mut demand = || match pace {
+            // It waits until somebody does.
+            Pace::File => Demand::Now,
+            Pace::Live if replay.wants_samples() => Demand::Now,
+            Pace::Live => Demand::Shed(DropReason::ReplayFull),
+        };
+        let outcome = act(&mut self.chooser, &mut demand, &mut self.parts.rng);
+        let stats = self.chooser.stats();
+        self.watch.update(|state| state.chooser = stats);
+        outcome
+    }
+
+    fn follow(&mut self, outcome: Outcome) {
+        for notice in outcome.notices {
+            let now_unix_ns = (self.parts.wall_clock)();
+            match &notice {
+                // Each is named: a folder's short videos are told one by one.
+                Notice::ShortVideo { .. } | Notice::NoKeyFrame { .. } => {
+                    tracing::warn!(stream = %self.parts.stream, "{notice}");
+                }
+                Notice::GopTooLong { .. } => self.watch.complain("gop_too_long", &notice, now_unix_ns),
+                Notice::OutOfOrder { .. } => self.watch.complain("out_of_order", &notice, now_unix_ns),
+            }
+        }
+        for choice in outcome.choices {
+            self.submit(choice);
+        }
+    }
+
+    fn submit(&mut self, choice: Choice) {
+        let Choice { plan, job } = choice;
+        let plan = Arc::new(plan);
+        let reply = {
+            let (plan, assembler, watch) = (plan.clone(), self.assembler.clone(), self.watch.clone());
+            let (wall_clock, in_flight) = (self.parts.wall_clock.clone(), self.in_flight.clone());
+            let on_sample = self.parts.on_sample.clone();
+            Box::new(move |decoded| {
+                let taken = assembler.finish(&plan, decoded);
+                if let Ok(id) = &taken {
+                    on_sample(&plan, *id);
+                }
+                watch.update(|state| {
+                    state.in_flight -= 1;
+                    *match taken {
+                        Ok(_) => &mut state.samples,
+                        Err(_) => &mut state.plans_failed,
+                    } += 1;
+                });
+                match &taken {
+                    Ok(_) | Err(PlanFailed::Replay(_)) => {}
+                    Err(failed) => watch.complain("decode_failed", failed, wall_clock()),
+                }
+                drop(in_flight);
+            })
+        };
+        self.watch.update(|state| state.in_flight += 1);
+        match self.parts.pace {
+            Pace::File => {
+                if self.parts.replay.wait_until_wanted() {
+                    self.parts.decoders.submit(job, reply);
+                } else {
+                    plan.settle(Fate::Dropped(DropReason::Stopping));
+                    self.watch.update(|state| state.in_flight -= 1);
+                }
+            }
+            Pace::Live => {
+                if let Err(QueueFull { .. }) = self.parts.decoders.try_submit(job, reply) {
+                    plan.settle(Fate::Dropped(DropReason::DecodersBusy));
+                    self.watch.update(|state| {
+                        state.in_flight -= 1;
+                        state.decoders_busy += 1;
+                    });
+                }
+            }
+        }
+    }
+}

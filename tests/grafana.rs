@@ -1,0 +1,348 @@
+//! Dashboards, rules and the metrics page against the table of metrics, and against promtool where it is installed.
+
+#![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, SystemTime};
+
+use comove::decode::DecodeSnapshot;
+use comove::ingest::{ByteBudget, Ledger, StreamName};
+use comove::replay::{Replay, ReplayConfig};
+use comove::telemetry::table::{Kind, Metric, TABLE};
+use comove::telemetry::{
+    CheckpointMetrics, DecodeMetrics, Registry, collect_byte_budget, collect_chooser, collect_decode,
+    collect_ledger, collect_replay,
+};
+use comove::window::ChooserStats;
+use promql_parser::label::Matchers;
+use promql_parser::parser::{Expr, LabelModifier, VectorSelector};
+use promql_parser::util::{ExprVisitor, walk_expr};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use serde_json::Value;
+
+/// Labels that Prometheus adds, or makes of buckets.
+const FOREIGN_LABELS: [&str; 3] = ["job", "instance", "le"];
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("grafana")
+}
+
+fn dashboards() -> Vec<(String, Value)> {
+    let entries = std::fs::read_dir(folder().join("dashboards")).unwrap();
+    let paths: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+    assert!(!paths.is_empty());
+    let read = |path: &PathBuf| {
+        let text = std::fs::read_to_string(path).unwrap();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        (name, serde_json::from_str(&text).unwrap())
+    };
+    paths.iter().map(read).collect()
+}
+
+fn panels(dashboard: &Value) -> &[Value] {
+    dashboard["panels"].as_array().unwrap()
+}
+
+/// `record`, `expr` pairs of rules.yml, which keeps each on a line of its own; alerts have no record.
+fn rules() -> Vec<(Option<String>, String)> {
+    let text = std::fs::read_to_string(folder().join("rules.yml")).unwrap();
+    let mut record = None;
+    let mut rules = Vec::new();
+    for line in text.lines().map(str::trim) {
+        if let Some(name) = line.strip_prefix("- record: ") {
+            record = Some(name.to_owned());
+        } else if let Some(expr) = line.strip_prefix("expr: ") {
+            rules.push((record.take(), expr.to_owned()));
+        }
+    }
+    assert!(rules.len() > 8, "{rules:?}");
+    rules
+}
+
+/// The table's entry for a series name; a histogram has three.
+fn metric_of(series: &str) -> Option<&'static Metric> {
+    let exact = TABLE
+        .iter()
+        .find(|metric| metric.name == series && !matches!(metric.kind, Kind::Histogram(_)));
+    exact.or_else(|| {
+        let stem = ["_bucket", "_sum", "_count"]
+            .iter()
+            .find_map(|suffix| series.strip_suffix(suffix))?;
+        TABLE
+            .iter()
+            .find(|metric| metric.name == stem && matches!(metric.kind, Kind::Histogram(_)))
+    })
+}
+
+/// Collects what is wrong with one expression.
+struct Reviewer {
+    recorded: BTreeSet<String>,
+    faults: Vec<String>,
+}
+
+impl Reviewer {
+    fn selector(&mut self, selector: &VectorSelector, over_time: bool) {
+        let Some(name) = &selector.name else {
+            self.faults.push("a selector without a metric name".to_owned());
+            return;
+        };
+        if name == "up" || self.recorded.contains(name) {
+            return;
+        }
+        let Some(metric) = metric_of(name) else {
+            self.faults.push(format!("{name} is not in the table"));
+            return;
+        };
+        let counts = !matches!(metric.kind, Kind::Gauge);
+        if counts != over_time {
+            self.faults.push(format!(
+                "{name} is a {}: it is read {}",
+                metric.kind.name(),
+                if over_time {
+                    "as a counter"
+                } else {
+                    "without rate or increase"
+                }
+            ));
+        }
+        let Matchers { matchers, .. } = &selector.matchers;
+        for matcher in matchers {
+            let known = metric.labels.contains(&&*matcher.name) || FOREIGN_LABELS.contains(&&*matcher.name);
+            if !known {
+                self.faults.push(format!("{name} has no label {}", matcher.name));
+            }
+        }
+    }
+}
+
+impl ExprVisitor for Reviewer {
+    type Error = String;
+
+    fn pre_visit(&mut self, expr: &Expr) -> Result<bool, String> {
+        match expr {
+            Expr::VectorSelector(selector) => self.selector(selector, false),
+            Expr::MatrixSelector(matrix) => self.selector(&matrix.vs, true),
+            Expr::Aggregate(aggregate) => {
+                if let Some(LabelModifier::Include(labels)) = &aggregate.modifier {
+                    for label in &labels.labels {
+                        let known = FOREIGN_LABELS.contains(&&**label)
+                            || TABLE.iter().any(|metric| metric.labels.contains(&&**label));
+                        if !known {
+                            self.faults.push(format!("no metric has the label {label}"));
+                        }
+                    }
+                }
+            }
+            _ => {}
+        }
+        Ok(true)
+    }
+}
+
+#[track_caller]
+fn assert_sound(origin: &str, expr: &str, recorded: &BTreeSet<String>) {
+    // What Grafana puts in; `$job` and its like stand in quotes and are legal as they are.
+    let filled = expr.replace("$__rate_interval", "1m");
+    let parsed =
+        promql_parser::parser::parse(&filled).unwrap_or_else(|error| panic!("{origin}: {expr}: {error}"));
+    let mut reviewer = Reviewer {
+        recorded: recorded.clone(),
+        faults: Vec::new(),
+    };
+    walk_expr(&mut reviewer, &parsed).unwrap();
+    assert!(
+        reviewer.faults.is_empty(),
+        "{origin}: {expr}: {:?}",
+        reviewer.faults
+    );
+}
+
+#[test]
+fn a_wrong_expression_is_noticed() {
+    let review = |expr: &str| {
+        let mut reviewer = Reviewer {
+            recorded: BTreeSet::new(),
+            faults: Vec::new(),
+        };
+        walk_expr(&mut reviewer, &promql_parser::parser::parse(expr).unwrap()).unwrap();
+        reviewer.faults
+    };
+    assert!(review("rate(comove_train_steps_total[5m])").is_empty());
+    assert!(review("sum by (le) (rate(comove_train_step_seconds_bucket[5m]))").is_empty());
+    for wrong in [
+        "comove_train_stepz",
+        "comove_train_steps_total",
+        "rate(comove_train_step[5m])",
+        "comove_train_step_seconds",
+        "comove_train_step{stream=\"a\"}",
+        "sum by (camera) (comove_train_step)",
+        "{job=\"comove\"}",
+    ] {
+        assert_eq!(review(wrong).len(), 1, "{wrong}");
+    }
+}
+
+#[test]
+fn every_query_reads_metrics_and_labels_of_the_table() {
+    let recorded: BTreeSet<String> = rules().into_iter().filter_map(|(record, _)| record).collect();
+    for (record, expr) in rules() {
+        assert_sound(record.as_deref().unwrap_or("alert"), &expr, &recorded);
+    }
+    for (name, dashboard) in dashboards() {
+        for panel in panels(&dashboard) {
+            let title = panel["title"].as_str().unwrap();
+            for target in panel["targets"].as_array().into_iter().flatten() {
+                assert_sound(
+                    &format!("{name}, {title}"),
+                    target["expr"].as_str().unwrap(),
+                    &recorded,
+                );
+            }
+        }
+        for annotation in dashboard["annotations"]["list"].as_array().unwrap() {
+            assert_sound(&name, annotation["expr"].as_str().unwrap(), &recorded);
+        }
+        for variable in dashboard["templating"]["list"].as_array().unwrap() {
+            let Some(query) = variable["query"]["query"].as_str() else {
+                continue;
+            };
+            let inner = query.trim_start_matches("label_values(").trim_end_matches(')');
+            let (selector, _label) = inner.rsplit_once(", ").unwrap();
+            assert_sound(&name, selector, &recorded);
+        }
+    }
+}
+
+#[test]
+fn panels_have_their_own_id_and_place_and_say_what_they_show() {
+    for (name, dashboard) in dashboards() {
+        assert!(
+            dashboard.get("__inputs").is_none() && dashboard.get("__requires").is_none(),
+            "{name}"
+        );
+        assert!(
+            dashboard["uid"].as_str().is_some_and(|uid| !uid.is_empty()),
+            "{name}"
+        );
+        let mut ids = BTreeSet::new();
+        let mut taken = BTreeSet::new();
+        for panel in panels(&dashboard) {
+            let title = panel["title"].as_str().unwrap();
+            let at = format!("{name}, {title}");
+            assert!(ids.insert(panel["id"].as_u64().unwrap()), "{at}: the id is taken");
+            let place = |key: &str| panel["gridPos"][key].as_u64().unwrap();
+            let (x, y, w, h) = (place("x"), place("y"), place("w"), place("h"));
+            assert!(w > 0 && h > 0 && x + w <= 24, "{at}: outside the 24 columns");
+            for cell in (y..y + h).flat_map(|row| (x..x + w).map(move |column| (column, row))) {
+                assert!(taken.insert(cell), "{at}: on top of another panel");
+            }
+            if panel["type"] == "row" {
+                continue;
+            }
+            let said = |value: &Value| value.as_str().is_some_and(|text| !text.is_empty());
+            assert!(said(&panel["description"]), "{at}: no description");
+            assert!(said(&panel["fieldConfig"]["defaults"]["unit"]), "{at}: no unit");
+            let targets = panel["targets"].as_array().unwrap();
+            assert!(!targets.is_empty(), "{at}: no query");
+            let mut letters = BTreeSet::new();
+            for target in targets {
+                assert!(letters.insert(target["refId"].as_str().unwrap()), "{at}: refId");
+                assert!(said(&target["legendFormat"]), "{at}: no legend");
+                assert_eq!(target["datasource"]["uid"], "${datasource}", "{at}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_stage_is_on_the_dashboard() {
+    let shown: String = dashboards()
+        .iter()
+        .map(|(_, dashboard)| dashboard.to_string())
+        .collect();
+    for stem in [
+        "access_units_",
+        "stream_",
+        "decode_",
+        "replay_",
+        "train_",
+        "checkpoint",
+        "process_",
+    ] {
+        assert!(shown.contains(&format!("comove_{stem}")), "{stem}");
+    }
+}
+
+/// Runs promtool, with `input` on its standard input; `None` where it is not installed.
+fn promtool(arguments: &[&str], input: &str) -> Option<std::process::Output> {
+    let spawned = Command::new("promtool")
+        .args(arguments)
+        .current_dir(folder())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn();
+    let mut child = match spawned {
+        Ok(child) => child,
+        Err(error) => {
+            assert!(std::env::var_os("CI").is_none(), "promtool: {error}");
+            eprintln!("left out: promtool is not installed (package prometheus)");
+            return None;
+        }
+    };
+    std::io::Write::write_all(&mut child.stdin.take().unwrap(), input.as_bytes()).unwrap();
+    Some(child.wait_with_output().unwrap())
+}
+
+#[test]
+fn promtool_accepts_config_and_rules_and_their_tests() {
+    for arguments in [
+        ["check", "config", "prometheus.yml"],
+        ["check", "rules", "rules.yml"],
+        ["test", "rules", "rules_test.yml"],
+    ] {
+        if let Some(output) = promtool(&arguments, "") {
+            let said = String::from_utf8_lossy(&output.stdout);
+            assert!(output.status.success(), "{arguments:?}: {said}");
+        }
+    }
+}
+
+#[test]
+fn promtool_finds_nothing_to_say_about_the_metrics_page() {
+    let registry = Registry::new(SystemTime::now());
+    let ledger = Ledger::new();
+    drop(ledger.receive(100));
+    let name = StreamName::new("gate").unwrap();
+    let config = ReplayConfig::default();
+    let replay = Replay::new(&config, 8, ChaCha8Rng::seed_from_u64(0)).unwrap();
+    registry.collect_with(move |page| {
+        collect_ledger(page, &name, &ledger.snapshot());
+        collect_chooser(page, &name, &ChooserStats::default());
+        collect_byte_budget(page, &ByteBudget::new(1000));
+        collect_decode(page, &DecodeSnapshot::default());
+        collect_replay(page, &replay.snapshot());
+    });
+    let checkpoint = CheckpointMetrics::new(&registry);
+    checkpoint.written(10, 1000, Duration::from_millis(300), SystemTime::now());
+    DecodeMetrics::new(&registry).answered(Duration::from_millis(30));
+    let page = registry.render();
+    for line in page
+        .lines()
+        .filter(|line| !line.starts_with('#') && !line.is_empty())
+    {
+        let name = line.split([' ', '{']).next().unwrap();
+        assert!(metric_of(name).is_some(), "{name} is not in the table");
+    }
+    assert!(
+        !page.contains(" summary\n"),
+        "a histogram without buckets: {page}"
+    );
+    if let Some(output) = promtool(&["check", "metrics"], &page) {
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && said.trim().is_empty(), "{said}");
+    }
+}
