@@ -20,8 +20,14 @@ pub mod train;
 
 pub mod checkpoint;
 
+pub mod eval;
+
+pub mod inspect;
+
 pub mod telemetry;
 
 pub mod server;
 
 pub mod config;
+
+pub mod topology;

@@ -1,5 +1,7 @@
 //! What the decode pool gives is what a full decode gives, bit for bit.
 
+#![allow(clippy::unwrap_used, reason = "test code")]
+
 mod media;
 
 use std::{

@@ -1,5 +1,7 @@
 //! Whole videos of any codec, as evaluation reads them.
 
+#![allow(clippy::unwrap_used, reason = "test code")]
+
 mod media;
 
 use comove::{

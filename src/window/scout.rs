@@ -1,8 +1,8 @@
 use std::convert::Infallible;
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
-use std::io;
 
 use crossbeam_channel::{Receiver, Sender};
 use rand_chacha::ChaCha8Rng;
@@ -10,8 +10,8 @@ use rand_chacha::ChaCha8Rng;
 use super::facts::{FactsReader, ReadError, UnitContent};
 use super::scout_state::ScoutWatch;
 use super::{
-    Assembler, Choice, Chooser, Demand, Ending, Notice, Outcome, Pace, PlanFailed, SamplePlan, SampleSpec, WindowConfig,
-    WindowConfigError,
+    Assembler, Choice, Chooser, Demand, Ending, Notice, Outcome, Pace, PlanFailed, SamplePlan, SampleSpec,
+    WindowConfig, WindowConfigError,
 };
 use crate::decode::{DecodeQueue, QueueFull};
 use crate::h264::DecodeError;
@@ -174,7 +174,8 @@ impl Scout {
         });
         // Without its references a picture cannot be read: the demuxer knows where to begin.
         if self.awaiting_key_unit && !unit.key_unit {
-            let outcome = self.choose(|chooser, demand, rng| chooser.skip_before_key_frame(&unit, demand, rng));
+            let outcome =
+                self.choose(|chooser, demand, rng| chooser.skip_before_key_frame(&unit, demand, rng));
             return self.follow(outcome);
         }
         self.awaiting_key_unit = false;

@@ -130,3 +130,9 @@ pub fn is_disposable(unit: &AccessUnit) -> bool {
         .unwrap();
     slice[3] >> 5 & 3 == 0
 }
+
+/// Whether GStreamer has an element.
+pub fn has_element(name: &str) -> bool {
+    gst::init().unwrap();
+    gst::ElementFactory::find(name).is_some()
+}

@@ -1,0 +1,434 @@
+use std::{
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+use crossbeam_channel::{SendTimeoutError, Sender, TrySendError};
+use gstreamer::{self as gst};
+
+use super::{
+    AccessUnit, ByteBudget, ByteCredit, CreditError, DropReason, Fate, Ledger, Receipt, SegmentEndReason,
+    VideoFormat,
+    parameter_sets::ParameterSets,
+    pipeline::{self, UnitSink},
+    segmenter::{Continuity, EndedSegment, Segmenter},
+};
+
+/// What comes out of a stream, in order.
+#[derive(Debug)]
+pub enum IngestItem {
+    /// The next access unit.
+    Unit(AccessUnit),
+    /// No further unit of this segment will come.
+    SegmentEnd {
+        /// The segment.
+        segment: u64,
+        /// Why it is over.
+        reason: SegmentEndReason,
+    },
+    /// Nothing further will come; the last item.
+    Ended,
+}
+
+/// Nanoseconds since the Unix epoch, by the clock on the wall.
+pub type WallClock = Arc<dyn Fn() -> u64 + Send + Sync>;
+
+/// What a source does when comove does not keep up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Overload {
+    /// Waits: files.
+    Block,
+    /// Sheds whole GOPs: live sources. A P picture after a gap lies.
+    Shed,
+}
+
+/// A waiting source looks this often whether it was told to stop.
+const POLL: Duration = Duration::from_millis(50);
+
+/// The door through which one stream's access units come in, one pipeline after another: books them in the ledger, takes
+/// byte credit, numbers units and segments, and hands them on.
+///
+/// The only sender on its channel. Called on GStreamer's streaming thread, and on a teardown thread when that has ended.
+pub(super) struct Intake {
+    ledger: Ledger,
+    budget: ByteBudget,
+    items: Sender<IngestItem>,
+    wall_clock: WallClock,
+    overload: Overload,
+    state: Mutex<State>,
+    waiting: AtomicBool,
+    units: AtomicU64,
+    shed_units: AtomicU64,
+    segments: AtomicU64,
+}
+
+struct State {
+    segmenter: Segmenter,
+    next_index: u64,
+    shedding: bool,
+    format: Option<(gst::Caps, Arc<VideoFormat>)>,
+    time_segment: Option<(Option<u64>, Option<u64>)>,
+    parameter_sets: ParameterSets,
+}
+
+/// One pipeline's way through the intake; closed, it lets nothing in any more.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Gate(Arc<AtomicBool>);
+
+impl Gate {
+    pub fn close(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    fn is_closed(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// How far a stream has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct IntakeProgress {
+    /// Access units that came, shed ones too.
+    pub units: u64,
+    /// Access units shed.
+    pub shed_units: u64,
+    /// Segments that have ended.
+    pub segments: u64,
+    /// A unit waits for memory or for room behind the door: silence is not the source's fault.
+    pub waiting: bool,
+}
+
+/// A unit that has come in but is not yet on its way.
+struct Arrival {
+    data: Bytes,
+    key_unit: bool,
+    receipt: Receipt,
+    index: u64,
+}
+
+impl Intake {
+    /// # Panics
+    /// If `items` has room for fewer than two items: a segment's end and the unit behind it must fit.
+    pub fn new(
+        ledger: Ledger,
+        budget: ByteBudget,
+        items: Sender<IngestItem>,
+        wall_clock: WallClock,
+        overload: Overload,
+        time_jump: Duration,
+    ) -> Self {
+        assert!(
+            items.capacity().is_none_or(|room| room >= 2),
+            "room for two items"
+        );
+        Self {
+            ledger,
+            budget,
+            items,
+            wall_clock,
+            overload,
+            state: Mutex::new(State {
+                segmenter: Segmenter::new(time_jump),
+                next_index: 0,
+                shedding: false,
+                format: None,
+                time_segment: None,
+                parameter_sets: ParameterSets::default(),
+            }),
+            waiting: AtomicBool::new(false),
+            units: AtomicU64::new(0),
+            shed_units: AtomicU64::new(0),
+            segments: AtomicU64::new(0),
+        }
+    }
+
+    pub fn progress(&self) -> IntakeProgress {
+        IntakeProgress {
+            units: self.units.load(Ordering::Relaxed),
+            shed_units: self.shed_units.load(Ordering::Relaxed),
+            segments: self.segments.load(Ordering::Relaxed),
+            waiting: self.waiting.load(Ordering::Relaxed),
+        }
+    }
+
+    /// The format of the last unit.
+    pub fn format(&self) -> Option<Arc<VideoFormat>> {
+        self.lock().format.as_ref().map(|(_, format)| format.clone())
+    }
+
+    /// Ends the current segment, if it has units. Gives up when the gate closes or, where there is `patience`, after it.
+    pub fn end_segment(&self, reason: SegmentEndReason, wait: Wait<'_>) {
+        let ended = {
+            let mut state = self.lock();
+            // The next pipeline starts afresh.
+            state.format = None;
+            state.time_segment = None;
+            state.shedding = false;
+            state.parameter_sets = ParameterSets::default();
+            state.segmenter.end(reason)
+        };
+        if let Some(ended) = ended {
+            self.segments.fetch_add(1, Ordering::Relaxed);
+            if self.send(segment_end(ended), wait).is_err() {
+                tracing::debug!("the end of a segment found no listener");
+            }
+        }
+    }
+
+    /// Says that nothing will come any more.
+    pub fn finish(&self, wait: Wait<'_>) {
+        if self.send(IngestItem::Ended, wait).is_err() {
+            tracing::debug!("the end of a stream found no listener");
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take(&self, gate: &Gate, sample: &gst::Sample) -> Result<gst::FlowSuccess, gst::FlowError> {
+        let (Some(buffer), Some(caps)) = (sample.buffer(), sample.caps()) else {
+            return Ok(gst::FlowSuccess::Ok);
+        };
+        if gate.is_closed() {
+            return Err(gst::FlowError::Flushing);
+        }
+        let mut state = self.lock();
+        let data = {
+            let map = buffer.map_readable().map_err(|_| gst::FlowError::Error)?;
+            // Copied, because a mapped buffer can keep much more memory alive than the unit has bytes.
+            Bytes::copy_from_slice(&map)
+        };
+        let key_unit = pipeline::is_key_unit(sample);
+        let data = state.parameter_sets.complete(data, key_unit);
+        let arrival = Arrival {
+            key_unit,
+            receipt: self.ledger.receive(data.len()),
+            index: state.next_index,
+            data,
+        };
+        state.next_index += 1;
+        self.units.fetch_add(1, Ordering::Relaxed);
+        let credit = match self.overload {
+            Overload::Block => match self.wait_for_credit(gate, arrival.data.len()) {
+                Some(credit) => credit,
+                None => {
+                    arrival.receipt.settle(Fate::Dropped(DropReason::Stopping));
+                    return Err(gst::FlowError::Flushing);
+                }
+            },
+            Overload::Shed => match self.credit_or_shed(&mut state, &arrival) {
+                Some(credit) => credit,
+                None => return Ok(gst::FlowSuccess::Ok),
+            },
+        };
+        let (unit, ended) = self.complete(&mut state, arrival, credit, sample, buffer, caps);
+        // Nobody else sends, and room was made sure of for live sources: only a file source waits here.
+        drop(state);
+        let items = ended.map(segment_end).into_iter().chain([IngestItem::Unit(unit)]);
+        for item in items {
+            if let Err(item) = self.send(item, Wait::Gate(gate)) {
+                if let IngestItem::Unit(unit) = item {
+                    unit.receipt.settle(Fate::Dropped(DropReason::Stopping));
+                }
+                return Err(gst::FlowError::Flushing);
+            }
+        }
+        Ok(gst::FlowSuccess::Ok)
+    }
+
+    fn wait_for_credit(&self, gate: &Gate, bytes: usize) -> Option<ByteCredit> {
+        if let Ok(credit) = self.budget.try_acquire(bytes) {
+            return Some(credit);
+        }
+        self.waiting.store(true, Ordering::Relaxed);
+        let credit = loop {
+            match self.budget.acquire(bytes, POLL) {
+                Ok(credit) => break Some(credit),
+                Err(CreditError::Exhausted) if !gate.is_closed() => {}
+                Err(CreditError::Exhausted | CreditError::Closed) => break None,
+            }
+        };
+        self.waiting.store(false, Ordering::Relaxed);
+        credit
+    }
+
+    /// Live: credit for this unit and room for it and a segment's end, or the GOP is shed from here to the next key unit.
+    fn credit_or_shed(&self, state: &mut State, arrival: &Arrival) -> Option<ByteCredit> {
+        let resumes = !state.shedding || arrival.key_unit;
+        let room = self
+            .items
+            .capacity()
+            .is_none_or(|capacity| self.items.len() + 2 <= capacity);
+        let credit = (resumes && room).then(|| self.budget.try_acquire(arrival.data.len()));
+        match credit {
+            Some(Ok(credit)) => {
+                state.shedding = false;
+                Some(credit)
+            }
+            Some(Err(CreditError::Closed)) => {
+                arrival.receipt.settle(Fate::Dropped(DropReason::Stopping));
+                None
+            }
+            Some(Err(CreditError::Exhausted)) | None => {
+                state.shedding = true;
+                state.segmenter.cut(SegmentEndReason::Shed);
+                self.shed_units.fetch_add(1, Ordering::Relaxed);
+                arrival.receipt.settle(Fate::Dropped(DropReason::NoCredit));
+                None
+            }
+        }
+    }
+
+    /// Gives the unit its place: format, segment, times.
+    fn complete(
+        &self,
+        state: &mut State,
+        arrival: Arrival,
+        credit: ByteCredit,
+        sample: &gst::Sample,
+        buffer: &gst::BufferRef,
+        caps: &gst::CapsRef,
+    ) -> (AccessUnit, Option<EndedSegment>) {
+        let known = state.format.as_ref().filter(|(known, _)| known.as_ref() == caps);
+        let (new_format, format) = match known {
+            Some((_, format)) => (false, format.clone()),
+            None => {
+                let format = Arc::new(video_format(caps));
+                let changed = state.format.is_some();
+                state.format = Some((caps.to_owned(), format.clone()));
+                (changed, format)
+            }
+        };
+        let time_segment = sample
+            .segment()
+            .and_then(|segment| segment.downcast_ref::<gst::ClockTime>())
+            .map(|segment| {
+                let ns = |time: Option<gst::ClockTime>| time.map(gst::ClockTime::nseconds);
+                (ns(segment.start()), ns(segment.time()))
+            });
+        let new_time_segment = state.time_segment.is_some() && time_segment != state.time_segment;
+        state.time_segment = time_segment;
+        let pts_ns = buffer.pts().map(gst::ClockTime::nseconds);
+        let dts_ns = buffer.dts().map(gst::ClockTime::nseconds);
+        let ended = state.segmenter.next(Continuity {
+            new_format,
+            discontinuity: new_time_segment || buffer.flags().contains(gst::BufferFlags::DISCONT),
+            pts_ns,
+            dts_ns,
+        });
+        if ended.is_some() {
+            self.segments.fetch_add(1, Ordering::Relaxed);
+        }
+        let unit = AccessUnit {
+            data: arrival.data,
+            segment: state.segmenter.segment(),
+            index: arrival.index,
+            pts_ns,
+            dts_ns,
+            arrival_unix_ns: (self.wall_clock)(),
+            key_unit: arrival.key_unit,
+            format,
+            credit,
+            receipt: arrival.receipt,
+        };
+        (unit, ended)
+    }
+
+    /// Sends, waiting for room. The item comes back if nobody will take it.
+    #[expect(
+        clippy::result_large_err,
+        reason = "the item itself comes back, as from the channel"
+    )]
+    fn send(&self, item: IngestItem, wait: Wait<'_>) -> Result<(), IngestItem> {
+        let mut item = match self.items.try_send(item) {
+            Ok(()) => return Ok(()),
+            Err(TrySendError::Disconnected(item)) => return Err(item),
+            Err(TrySendError::Full(item)) => item,
+        };
+        self.waiting.store(true, Ordering::Relaxed);
+        let mut waited = Duration::ZERO;
+        let outcome = loop {
+            if wait.is_over(waited) {
+                break Err(item);
+            }
+            match self.items.send_timeout(item, POLL) {
+                Ok(()) => break Ok(()),
+                Err(SendTimeoutError::Disconnected(back)) => break Err(back),
+                Err(SendTimeoutError::Timeout(back)) => item = back,
+            }
+            waited += POLL;
+        };
+        self.waiting.store(false, Ordering::Relaxed);
+        outcome
+    }
+}
+
+/// How long to wait for room behind the door.
+#[derive(Clone, Copy)]
+pub(super) enum Wait<'a> {
+    /// Until the gate closes.
+    Gate(&'a Gate),
+    /// About so long.
+    AtMost(Duration),
+}
+
+impl Wait<'_> {
+    fn is_over(self, waited: Duration) -> bool {
+        match self {
+            Self::Gate(gate) => gate.is_closed(),
+            Self::AtMost(patience) => waited >= patience,
+        }
+    }
+}
+
+/// One pipeline's end of the intake.
+pub(super) struct GatedIntake {
+    pub intake: Arc<Intake>,
+    pub gate: Gate,
+}
+
+impl UnitSink for GatedIntake {
+    fn take(&mut self, sample: &gst::Sample) -> Result<gst::FlowSuccess, gst::FlowError> {
+        self.intake.take(&self.gate, sample)
+    }
+
+    fn end(&mut self) {
+        if !self.gate.is_closed() {
+            self.intake
+                .end_segment(SegmentEndReason::EndOfSource, Wait::Gate(&self.gate));
+        }
+    }
+}
+
+fn segment_end(ended: EndedSegment) -> IngestItem {
+    IngestItem::SegmentEnd {
+        segment: ended.segment,
+        reason: ended.reason,
+    }
+}
+
+/// Reads a parsed stream's caps.
+pub(super) fn video_format(caps: &gst::CapsRef) -> VideoFormat {
+    let structure = caps.structure(0);
+    let side = |field: &str| {
+        let pixels = structure.and_then(|structure| structure.get::<i32>(field).ok());
+        pixels
+            .and_then(|pixels| u32::try_from(pixels).ok())
+            .unwrap_or_default()
+    };
+    let rate = structure.and_then(|structure| structure.get::<gst::Fraction>("framerate").ok());
+    let part = |part: i32| u32::try_from(part).ok();
+    VideoFormat {
+        caps: caps.to_string(),
+        width: side("width"),
+        height: side("height"),
+        frame_rate: rate
+            .and_then(|rate| part(rate.numer()).zip(part(rate.denom())))
+            .unwrap_or((0, 1)),
+    }
+}

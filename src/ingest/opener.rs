@@ -1,0 +1,129 @@
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use super::{
+    Container, IngestError, Playlist, SegmentEndReason, SourceKind, StreamConfig, Templates,
+    intake::{Gate, GatedIntake, Intake, Wait},
+    pipeline::{Events, Media, MediaPipeline},
+};
+
+/// Opens a stream's source, again and again; for a list of files, each time the next one. Blocks: runs on threads that can
+/// be spared.
+#[derive(Clone)]
+pub(super) struct Opener {
+    source: Source,
+    templates: Templates,
+}
+
+#[derive(Clone)]
+enum Source {
+    Files(Arc<Mutex<Playlist>>),
+    One(Media),
+}
+
+/// A pipeline that runs, and what it plays.
+#[derive(Debug)]
+pub(super) struct Opened {
+    pub pipeline: MediaPipeline,
+    pub place: String,
+}
+
+impl Opener {
+    pub fn new(source: &SourceKind, config: &StreamConfig, templates: Templates) -> Self {
+        let files = |playlist| Source::Files(Arc::new(Mutex::new(playlist)));
+        let source = match source {
+            SourceKind::File(path) => files(Playlist::of_file(path, config.repeat)),
+            SourceKind::Folder(folder) => {
+                files(Playlist::of_folder(folder, config.repeat, config.shuffle_seed))
+            }
+            SourceKind::Rtsp(uri) => Source::One(Media::Rtsp {
+                uri: uri.clone(),
+                transport: config.transport,
+                latency: config.latency,
+            }),
+            SourceKind::Http(uri) => Source::One(Media::Http(uri.clone())),
+            SourceKind::Synthetic(synthetic) => Source::One(Media::Synthetic(synthetic.clone())),
+        };
+        Self { source, templates }
+    }
+
+    /// Starts the next pipeline; none where the files are all read.
+    pub fn open(
+        &self,
+        intake: Arc<Intake>,
+        gate: Gate,
+        events: Events,
+    ) -> Result<Option<Opened>, IngestError> {
+        let media = match &self.source {
+            Source::One(media) => media.clone(),
+            Source::Files(playlist) => {
+                let file = playlist
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .next_file()?;
+                let Some(path) = file else { return Ok(None) };
+                IngestError::init_gstreamer()?;
+                let container = Container::of_file(&path)?;
+                Media::File { path, container }
+            }
+        };
+        let place = media.place();
+        let pipeline = MediaPipeline::start(&media, &self.templates, events, GatedIntake { intake, gate })?;
+        Ok(Some(Opened { pipeline, place }))
+    }
+
+    /// Whether the file opened last was the last of its pass; so for every source that is no list of files.
+    pub fn pass_is_over(&self) -> bool {
+        match &self.source {
+            Source::One(_) => true,
+            Source::Files(playlist) => playlist
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .at_pass_end(),
+        }
+    }
+
+    /// Passes over the files begun so far.
+    pub fn passes(&self) -> u64 {
+        match &self.source {
+            Source::One(_) => 0,
+            Source::Files(playlist) => playlist.lock().unwrap_or_else(PoisonError::into_inner).passes(),
+        }
+    }
+}
+
+/// Takes a pipeline down on a thread of its own, which may never come back: then it is left behind.
+pub(super) struct Teardown {
+    pub pipeline: MediaPipeline,
+    pub intake: Arc<Intake>,
+    pub reason: SegmentEndReason,
+    /// For the end of the segment to find room.
+    pub patience: Duration,
+    /// Set when nobody waits any longer: the intake may already serve the next pipeline.
+    pub left_behind: Arc<AtomicBool>,
+}
+
+impl Teardown {
+    /// Begins; `done` is called when all is down, unless it was left behind.
+    pub fn begin(self, thread: String, done: impl FnOnce() + Send + 'static) {
+        spare_thread(thread, move || {
+            self.pipeline.stop();
+            if !self.left_behind.load(Ordering::Relaxed) {
+                self.intake.end_segment(self.reason, Wait::AtMost(self.patience));
+                done();
+            }
+        });
+    }
+}
+
+/// Runs `work` on a thread that may block or hang.
+pub(super) fn spare_thread(name: String, work: impl FnOnce() + Send + 'static) {
+    if let Err(error) = std::thread::Builder::new().name(name).spawn(work) {
+        tracing::error!(%error, "no thread for ingest; the stream's watchdog will notice");
+    }
+}
