@@ -65,6 +65,7 @@ fn samples(path: &Path) -> (Vec<Arc<Sample>>, Ledger, ScoutSnapshot) {
         replay: replay.clone(),
         rng: ChaCha8Rng::seed_from_u64(2),
         wall_clock: Arc::new(|| 0),
+        on_sample: Arc::new(|_, _| {}),
     })
     .unwrap();
     let ledger = Ledger::new();
