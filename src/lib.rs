@@ -20,6 +20,10 @@ pub mod train;
 
 pub mod checkpoint;
 
+pub mod eval;
+
+pub mod inspect;
+
 pub mod telemetry;
 
 pub mod server;
