@@ -9,6 +9,9 @@ use super::overlay::{OverlayStyle, draw_arrow, fill};
 /// Arrows of the wheel.
 const SPOKES: u32 = 16;
 
+/// Sides of a letter's dots, in output pixels.
+const DOT: f32 = 2.0;
+
 /// Digits, three columns by five rows; a row a number, the leftmost column its highest bit.
 const DIGITS: [[u8; 5]; 10] = [
     [7, 5, 5, 5, 7],
@@ -22,6 +25,9 @@ const DIGITS: [[u8; 5]; 10] = [
     [7, 5, 7, 5, 7],
     [7, 5, 7, 1, 7],
 ];
+
+/// `px/f`: pixels per frame.
+const UNIT: [[u8; 5]; 4] = [[7, 5, 7, 4, 4], [0, 5, 2, 5, 0], [1, 1, 2, 4, 4], [3, 4, 7, 4, 4]];
 
 /// The whole pixels per frame whose arrow comes nearest to `wanted` output pixels, among 1, 2, 5, 10, 20, 50.
 fn round_motion(arrow_per_pixel: f32, wanted: f32) -> u32 {
@@ -37,9 +43,8 @@ pub(super) fn draw_legend(canvas: &mut Pixmap, style: OverlayStyle) {
     let arrow_per_pixel = style.gain * style.scale as f32;
     let motion = round_motion(arrow_per_pixel, 28.0);
     let radius = motion as f32 * arrow_per_pixel;
-    let digit = 3.0;
-    let side = 2.0 * radius + 20.0;
-    let height = side + 5.0 * digit + 6.0;
+    let side = (2.0 * radius + 20.0).max(60.0);
+    let height = side + 5.0 * DOT + 6.0;
     let (width, bottom) = (canvas.width() as f32, canvas.height() as f32);
     if side * 2.0 > width || height * 2.0 > bottom {
         return;
@@ -55,27 +60,26 @@ pub(super) fn draw_legend(canvas: &mut Pixmap, style: OverlayStyle) {
         let end = [centre[0] + radius * x, centre[1] + radius * y];
         draw_arrow(canvas, start, end, direction_colour(x, y), 1.4);
     }
-    draw_number(canvas, motion, centre[0], top + side - 2.0, digit);
+    draw_number(canvas, motion, centre[0], top + side - 2.0);
 }
 
-/// Draws a number centred on `middle`, its digits 5 × `dot` high.
-fn draw_number(canvas: &mut Pixmap, number: u32, middle: f32, top: f32, dot: f32) {
-    let digits: Vec<usize> = number
-        .to_string()
-        .bytes()
-        .map(|byte| usize::from(byte - b'0'))
-        .collect();
-    let mut left = middle - dot * (4.0 * digits.len() as f32 - 1.0) / 2.0;
-    for digit in digits {
-        for (row, bits) in DIGITS[digit].into_iter().enumerate() {
+/// Draws a number and its unit, centred on `middle`, letters 5 dots high.
+fn draw_number(canvas: &mut Pixmap, number: u32, middle: f32, top: f32) {
+    let digits = number.to_string();
+    let digits = digits.bytes().map(|byte| DIGITS[usize::from(byte - b'0')]);
+    let letters: Vec<[u8; 5]> = digits.chain(UNIT).collect();
+    // Whole pixels: dots between pixels would blur.
+    let mut left = (middle - DOT * (4.0 * letters.len() as f32 - 1.0) / 2.0).round();
+    for letter in letters {
+        for (row, bits) in letter.into_iter().enumerate() {
             for column in 0..3_usize {
                 if bits >> (2 - column) & 1 == 1 {
-                    let (x, y) = (left + dot * column as f32, top + dot * row as f32);
-                    fill(canvas, x, y, dot, dot, Color::WHITE);
+                    let (x, y) = (left + DOT * column as f32, top.round() + DOT * row as f32);
+                    fill(canvas, x, y, DOT, DOT, Color::WHITE);
                 }
             }
         }
-        left += 4.0 * dot;
+        left += 4.0 * DOT;
     }
 }
 

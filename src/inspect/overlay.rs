@@ -19,9 +19,11 @@ const CELL_BLOCKS: usize = 4;
 const MIN_WIDTH: u32 = 640;
 /// Gain at most: more would turn noise into long arrows.
 const MAX_GAIN: f32 = 8.0;
+/// A shorter arrow, in output pixels, would be all head: a dot says that the cell moves a little.
+const SHORTEST_ARROW: f32 = 5.0;
 /// Over intra coded blocks.
 const INTRA_TINT: [u8; 3] = [255, 0, 200];
-const INTRA_OPACITY: f32 = 0.28;
+const INTRA_OPACITY: f32 = 0.22;
 /// How much of the picture's colour and brightness stays under the arrows.
 const SATURATION: f32 = 0.35;
 const BRIGHTNESS: f32 = 0.75;
@@ -49,10 +51,10 @@ pub struct FramePixels<'a> {
 }
 
 impl OverlayStyle {
-    /// A style for frames of `size` in which nearly all motion is not longer than `fast`, in pixels per frame.
+    /// A style for frames of `size`. A motion of `fast` pixels per frame gets an arrow a little longer than a cell.
     pub fn for_video(size: FrameSize, fast: f64) -> Self {
         let cell = (CELL_BLOCKS * BLOCK) as f32;
-        let gain = (1.5 * cell / (fast as f32).max(STILL_BELOW)).clamp(1.0, MAX_GAIN);
+        let gain = (1.25 * cell / (fast as f32).max(STILL_BELOW)).clamp(1.0, MAX_GAIN);
         Self {
             scale: MIN_WIDTH.div_ceil(size.width.max(1)).clamp(1, 8),
             gain: gain.floor(),

@@ -160,6 +160,8 @@ pub struct OverlayFacts {
     pub folder: PathBuf,
     /// Their names, in display order.
     pub pictures: Vec<String>,
+    /// Frames that were to be drawn, but whose pixels or motion could not be decoded.
+    pub without_pixels: u64,
     /// Arrow length in source pixels for a displacement of one pixel per frame.
     pub gain: f32,
     /// Output pixels per source pixel.

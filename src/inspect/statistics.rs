@@ -15,13 +15,24 @@ const STEPS: usize = 2048;
 /// Sectors of the direction histogram, counter-clockwise as seen on the screen.
 const DIRECTIONS: usize = 8;
 
+/// Macroblocks by how they were coded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MacroblockCounts {
+    /// All.
+    pub all: u64,
+    /// Intra coded.
+    pub intra: u64,
+    /// Skipped.
+    pub skipped: u64,
+    /// Not decoded.
+    pub lost: u64,
+}
+
 /// Adds up motion, frame by frame.
 #[derive(Clone, Debug)]
 pub struct MotionTotals {
     known: u64,
-    unknown: u64,
-    macroblocks: u64,
-    skipped: u64,
+    macroblocks: MacroblockCounts,
     still: u64,
     magnitude_sum: f64,
     magnitude_max: f32,
@@ -29,15 +40,17 @@ pub struct MotionTotals {
     directions: [u64; DIRECTIONS],
 }
 
-/// Motion statistics over all 4×4 blocks of all frames that are not intra frames.
+/// Motion statistics over all 4×4 blocks of all P and B pictures. A field counts as the frame that its rows are spread to.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct MotionFacts {
     /// Blocks with a motion vector.
     pub blocks: u64,
-    /// Part of all blocks that are intra coded.
+    /// Part of the macroblocks that are intra coded.
     pub intra_fraction: f64,
-    /// Part of all macroblocks that are skipped: neither motion nor residual was coded for them.
+    /// Part of the macroblocks that are skipped: neither motion nor residual was coded for them.
     pub skip_fraction: f64,
+    /// Part of the macroblocks that could not be decoded.
+    pub lost_fraction: f64,
     /// Part of the blocks with a vector that moved less than a quarter pixel per frame.
     pub still_fraction: f64,
     /// How far blocks with a vector moved, in pixels per frame.
@@ -79,9 +92,7 @@ impl Default for MotionTotals {
     fn default() -> Self {
         Self {
             known: 0,
-            unknown: 0,
-            macroblocks: 0,
-            skipped: 0,
+            macroblocks: MacroblockCounts::default(),
             still: 0,
             magnitude_sum: 0.0,
             magnitude_max: 0.0,
@@ -98,15 +109,13 @@ fn sector([x, y]: [f32; 2]) -> usize {
 }
 
 impl MotionTotals {
-    /// Adds a frame that is not an intra frame, of whose macroblocks so many are skipped.
-    pub fn add(&mut self, frame: &Displacements, macroblocks: u64, skipped: u64) {
-        self.macroblocks += macroblocks;
-        self.skipped += skipped;
-        for block in &frame.blocks {
-            let Some(displacement) = *block else {
-                self.unknown += 1;
-                continue;
-            };
+    /// Adds a picture that is not an intra picture.
+    pub fn add(&mut self, frame: &Displacements, macroblocks: MacroblockCounts) {
+        self.macroblocks.all += macroblocks.all;
+        self.macroblocks.intra += macroblocks.intra;
+        self.macroblocks.skipped += macroblocks.skipped;
+        self.macroblocks.lost += macroblocks.lost;
+        for displacement in frame.blocks.iter().flatten().copied() {
             self.known += 1;
             let magnitude = displacement[0].hypot(displacement[1]);
             self.magnitude_sum += f64::from(magnitude);
@@ -122,7 +131,17 @@ impl MotionTotals {
 
     /// Magnitude, in pixels per frame, that `part` of the blocks do not exceed.
     pub fn percentile(&self, part: f64) -> f64 {
-        let wanted = (part * self.known as f64).ceil() as u64;
+        self.magnitude_of_rank((part * self.known as f64).ceil() as u64)
+    }
+
+    /// The same among the blocks that do not stand still; none where all do.
+    pub fn percentile_of_moving(&self, part: f64) -> Option<f64> {
+        let moving = self.known - self.still;
+        let rank = self.still + (part * moving as f64).ceil() as u64;
+        (moving > 0).then(|| self.magnitude_of_rank(rank))
+    }
+
+    fn magnitude_of_rank(&self, wanted: u64) -> f64 {
         let mut counted = 0;
         for (step, &blocks) in self.steps[..STEPS - 1].iter().enumerate() {
             counted += blocks;
@@ -139,12 +158,14 @@ impl MotionTotals {
             return None;
         }
         let moving = (self.known - self.still).max(1) as f64;
+        let of_macroblocks = |count: u64| count as f64 / self.macroblocks.all.max(1) as f64;
         let [right, up_right, up, up_left, left, down_left, down, down_right] =
             self.directions.map(|blocks| blocks as f64 / moving);
         Some(MotionFacts {
             blocks: self.known,
-            intra_fraction: self.unknown as f64 / (self.known + self.unknown) as f64,
-            skip_fraction: self.skipped as f64 / self.macroblocks.max(1) as f64,
+            intra_fraction: of_macroblocks(self.macroblocks.intra),
+            skip_fraction: of_macroblocks(self.macroblocks.skipped),
+            lost_fraction: of_macroblocks(self.macroblocks.lost),
             still_fraction: self.still as f64 / self.known as f64,
             magnitude: MagnitudeFacts {
                 mean: self.magnitude_sum / self.known as f64,
@@ -192,23 +213,31 @@ mod tests {
                 Some([0.1, 0.0]),
                 None,
             ]),
-            4,
-            3,
+            MacroblockCounts {
+                all: 4,
+                intra: 1,
+                skipped: 3,
+                lost: 2,
+            },
         );
         let facts = totals.facts().unwrap();
         assert_eq!(facts.directions.right, 0.5);
         assert_eq!(facts.directions.up, 0.25, "y points down in a picture");
         assert_eq!(facts.directions.down_left, 0.25);
         assert_eq!((facts.still_fraction, facts.skip_fraction), (0.2, 0.75));
-        assert!((facts.intra_fraction - 1.0 / 6.0).abs() < 1e-12);
+        assert_eq!((facts.intra_fraction, facts.lost_fraction), (0.25, 0.5));
         assert_eq!(facts.magnitude.max, 3.0);
+        assert_eq!(totals.percentile(0.2), 0.125);
+        assert_eq!(totals.percentile_of_moving(0.25), Some(1.4375));
+        assert_eq!(totals.percentile_of_moving(1.0), Some(3.0));
     }
 
     #[test]
     fn no_vector_is_not_zero_motion() {
         let mut totals = MotionTotals::default();
-        totals.add(&frame(vec![None, None]), 1, 0);
+        totals.add(&frame(vec![None, None]), MacroblockCounts::default());
         assert_eq!(totals.facts(), None);
+        assert_eq!(totals.percentile_of_moving(0.5), None);
     }
 
     proptest! {
@@ -217,7 +246,7 @@ mod tests {
             mut lengths in prop::collection::vec(0.0_f32..200.0, 1..200), part in 0.01_f64..1.0
         ) {
             let mut totals = MotionTotals::default();
-            totals.add(&frame(lengths.iter().map(|&x| Some([x, 0.0])).collect()), 1, 0);
+            totals.add(&frame(lengths.iter().map(|&x| Some([x, 0.0])).collect()), MacroblockCounts::default());
             lengths.sort_by(f32::total_cmp);
             let rank = (part * lengths.len() as f64).ceil() as usize;
             let exact = f64::from(lengths[rank - 1]);
