@@ -1,5 +1,10 @@
 use std::path::PathBuf;
 
+use super::report::SkippedVideo;
+use super::similarity::BadFeature;
+use crate::checkpoint::CheckpointError;
+use crate::model::ModelError;
+
 /// Why an evaluation came to nothing.
 #[derive(Debug, thiserror::Error)]
 pub enum EvalError {
@@ -56,24 +61,24 @@ pub enum EvalError {
         class: String,
     },
     /// No video of a part could be decoded.
-    #[error("none of the {videos} videos of {part} could be decoded; the first, {}: {reason}", .first.display())]
+    #[error("none of the {videos} videos of {part} could be decoded; the first, {}: {}", .first.video, .first.reason)]
     NoneDecoded {
         /// What the videos were to be used for.
         part: &'static str,
         /// How many there are.
         videos: usize,
         /// One of them.
-        first: PathBuf,
-        /// Why it was skipped.
-        reason: String,
+        first: SkippedVideo,
     },
     /// Too few videos are left to be set against each other.
-    #[error("only {videos} videos could be decoded; {needed} are needed at least")]
+    #[error("{videos} videos are not enough; {needed} are needed at least ({skipped} could not be decoded)")]
     TooFew {
         /// Videos left.
         videos: usize,
         /// Videos that the protocol needs.
         needed: usize,
+        /// Videos that could not be decoded.
+        skipped: usize,
     },
     /// A number that makes no sense.
     #[error("{option} is {value}; {allowed}")]
@@ -85,12 +90,18 @@ pub enum EvalError {
         /// What would be right.
         allowed: &'static str,
     },
+    /// The weights cannot be loaded.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// The network cannot be built or run.
+    #[error(transparent)]
+    Model(#[from] ModelError),
     /// The network's output is of no use.
     #[error("{}: {source}", .video.display())]
     Feature {
         /// The video.
         video: PathBuf,
         /// What is wrong with its feature.
-        source: super::similarity::BadFeature,
+        source: BadFeature,
     },
 }

@@ -60,8 +60,8 @@ pub struct SettingsReport {
     pub feature_channels: usize,
     /// Where the network ran.
     pub device: String,
-    /// Seed of the folds.
-    pub seed: u64,
+    /// Seed of the folds; null where there are none.
+    pub fold_seed: Option<u64>,
     /// Temperature of the neighbours' votes.
     pub vote_temperature: f32,
 }
@@ -330,7 +330,7 @@ mod tests {
                 crop: 64,
                 feature_channels: 2,
                 device: "cpu".into(),
-                seed: 0,
+                fold_seed: Some(0),
                 vote_temperature: 0.07,
             },
             dataset: DatasetReport {
@@ -426,7 +426,7 @@ mod tests {
                 "crop",
                 "device",
                 "feature_channels",
-                "seed",
+                "fold_seed",
                 "vote_temperature"
             ]
         );

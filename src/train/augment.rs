@@ -85,8 +85,8 @@ fn axes(draws: &[ViewDraw], source_sizes: &[(u32, u32)]) -> [Axis; 2] {
     [columns, rows]
 }
 
-/// Frames `[B, T, H, W, 3]`, u8 → `[B, 3, T, S, S]`, normalised.
-fn view(frames: &Tensor, draws: &[ViewDraw], source_sizes: &[(u32, u32)], side: u32) -> Tensor {
+/// Frames `[B, T, H, W, 3]`, u8 → `[B, 3, T, S, S]`, normalised. Evaluation sees its clips through it too.
+pub(crate) fn view(frames: &Tensor, draws: &[ViewDraw], source_sizes: &[(u32, u32)], side: u32) -> Tensor {
     let device = frames.device();
     let size = frames.size();
     let (batch, count, height, width) = (size[0], size[1], size[2], size[3]);

@@ -33,6 +33,7 @@ mod moving_patterns;
 mod tests;
 
 pub use appearance::Appearance;
+pub(crate) use augment::view;
 pub use augment::{SampleDraw, ViewDraw, augment};
 pub use batch::Batch;
 pub use config::{PrecisionChoice, TrainConfig};
