@@ -1,10 +1,14 @@
+mod check;
+mod status;
+
 use std::fmt;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use comfy_table::Table;
 use comove::config::{Config, ConfigError, Overrides};
-use comove::server::{ServerError, check_token};
+use comove::server::ServerError;
 use comove::telemetry::LogError;
 
 /// Watches H.264 video and keeps training a video network on it, without labels.
@@ -19,23 +23,42 @@ const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 the command line or th
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Say whether a config is right, without running it.
-    #[command(after_help = CHECK_EXAMPLES)]
-    Check(CheckArgs),
+    #[command(after_help = check::EXAMPLES)]
+    Check(check::CheckArgs),
+    #[command(after_help = status::EXAMPLES)]
+    Status(status::StatusArgs),
 }
 
-const CHECK_EXAMPLES: &str = "Examples:
-  comove check -c config/cameras.toml
-  comove check -c config/cameras.toml --resolved     the whole config in force, as TOML, without credentials";
-
+/// Where the configuration comes from.
 #[derive(Debug, Args)]
-struct CheckArgs {
-    /// The config file; the defaults where there is none.
+struct ConfigArgs {
+    /// The config file; the defaults where there is none. What stands on the command line goes before it.
     #[arg(short, long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Print every key with the value in force.
-    #[arg(long)]
-    resolved: bool,
+    /// Go on from the newest checkpoint: `always` (there must be one), `if-present` or `never`.
+    #[arg(long, value_name = "WHEN", num_args = 0..=1, require_equals = true, default_missing_value = "always")]
+    resume: Option<String>,
+    /// End the run in good order after this time, such as 90s or 8h.
+    #[arg(long, value_name = "TIME")]
+    max_duration: Option<String>,
+    /// Address and port of metrics and API.
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<String>,
+    /// How log lines look: auto, human, plain or json.
+    #[arg(long, value_name = "FORMAT")]
+    log_format: Option<String>,
+}
+
+impl ConfigArgs {
+    fn load(&self) -> Result<Config, ConfigError> {
+        let overrides = Overrides {
+            resume: self.resume.clone(),
+            max_duration: self.max_duration.clone(),
+            listen: self.listen.clone(),
+            log_format: self.log_format.clone(),
+        };
+        Config::load(self.config.as_deref(), &overrides)
+    }
 }
 
 /// Why the program ends with another code than 0.
@@ -86,7 +109,8 @@ impl From<anyhow::Error> for Failure {
 /// Reads the command line, does what it says, and tells how that went.
 pub fn main() -> ExitCode {
     let done = match Cli::parse().command {
-        Command::Check(args) => check(&args),
+        Command::Check(args) => check::run(&args),
+        Command::Status(args) => status::run(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -100,15 +124,11 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn check(args: &CheckArgs) -> Result<(), Failure> {
-    let config = Config::load(args.config.as_deref(), &Overrides::default())?;
-    let token = check_token(&config.server)?;
-    if args.resolved {
-        let resolved = config.resolved_toml().map_err(anyhow::Error::from)?;
-        print!("{resolved}");
-        return Ok(());
-    }
-    println!("server   http://{}/, changes need {token}", config.server.listen);
-    println!("the config is right");
-    Ok(())
+/// A table without lines, for people and for `awk`.
+fn table<const N: usize>(header: [&str; N]) -> Table {
+    let mut table = Table::new();
+    table.load_style(comfy_table::presets::NOTHING);
+    table.set_content_arrangement(comfy_table::ContentArrangement::Disabled);
+    table.set_header(header);
+    table
 }

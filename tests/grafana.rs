@@ -12,9 +12,10 @@ use comove::ingest::{ByteBudget, Ledger, StreamName};
 use comove::replay::{Replay, ReplayConfig};
 use comove::telemetry::table::{Kind, Metric, TABLE};
 use comove::telemetry::{
-    CheckpointMetrics, DecodeMetrics, Registry, collect_byte_budget, collect_decode, collect_ledger,
-    collect_replay,
+    CheckpointMetrics, DecodeMetrics, Registry, collect_byte_budget, collect_chooser, collect_decode,
+    collect_ledger, collect_replay,
 };
+use comove::window::ChooserStats;
 use promql_parser::label::Matchers;
 use promql_parser::parser::{Expr, LabelModifier, VectorSelector};
 use promql_parser::util::{ExprVisitor, walk_expr};
@@ -320,6 +321,7 @@ fn promtool_finds_nothing_to_say_about_the_metrics_page() {
     let replay = Replay::new(&config, 8, ChaCha8Rng::seed_from_u64(0)).unwrap();
     registry.collect_with(move |page| {
         collect_ledger(page, &name, &ledger.snapshot());
+        collect_chooser(page, &name, &ChooserStats::default());
         collect_byte_budget(page, &ByteBudget::new(1000));
         collect_decode(page, &DecodeSnapshot::default());
         collect_replay(page, &replay.snapshot());

@@ -3,7 +3,8 @@ use toml::{Table, Value};
 
 use super::ConfigError;
 use super::document::Document;
-use super::redact::{is_secret_key, redact, redact_table};
+use super::redact::{is_secret_key, redact_table};
+use crate::ingest::redact_uris;
 
 /// Says what a key was meant to be, or what its value may be, in place of serde's words.
 pub(super) fn explain(
@@ -21,7 +22,7 @@ pub(super) fn explain(
     let value = look_up(&document.table, error.path()).map_or_else(String::new, |value| print(&key, value));
     let allowed = match message.rsplit_once("expected ") {
         Some((_, expected)) => format!("allowed is {}", in_plain_words(expected)),
-        None => redact(message),
+        None => redact_uris(message),
     };
     let allowed = match message.strip_prefix("missing field ") {
         Some(field) => format!("the key {} is missing", field.trim_matches('`')),
@@ -106,7 +107,7 @@ fn print(key: &str, value: &Value) -> String {
             redact_table(&mut table);
             Value::Table(table).to_string()
         }
-        other => redact(&other.to_string()),
+        other => redact_uris(&other.to_string()),
     }
 }
 

@@ -20,14 +20,15 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::decode::DecodeConfig;
+use crate::ingest::{IngestConfig, StreamConfig, resolve_streams};
 use crate::replay::ReplayConfig;
 use crate::server::ServerConfig;
 use crate::telemetry::LogConfig;
+use crate::window::WindowConfig;
 use document::Document;
 
 pub use error::ConfigError;
 pub use overrides::Overrides;
-pub use redact::redact;
 pub use run::{Resume, RunConfig};
 
 /// Everything that can be configured, section by section.
@@ -36,6 +37,12 @@ pub use run::{Resume, RunConfig};
 pub struct Config {
     /// `[run]`.
     pub run: RunConfig,
+    /// `[ingest]`.
+    pub ingest: IngestConfig,
+    /// `[[stream]]`, one each.
+    pub stream: Vec<StreamConfig>,
+    /// `[window]`.
+    pub window: WindowConfig,
     /// `[decode]`.
     pub decode: DecodeConfig,
     /// `[replay]`.
@@ -69,6 +76,9 @@ impl Config {
         if let Some(folder) = document.folder() {
             config.resolve_paths(folder);
         }
+        if !overrides.sources.is_empty() {
+            config.stream = overrides.streams()?;
+        }
         config.check()?;
         Ok(config)
     }
@@ -76,13 +86,23 @@ impl Config {
     /// Makes the paths that came from the file mean what lies in `folder`. Those of the command line are absolute already.
     fn resolve_paths(&mut self, folder: &Path) {
         let resolve = |path: &mut PathBuf| *path = folder.join(&*path);
+        self.ingest.pipelines.iter_mut().for_each(resolve);
         self.server.token_file.iter_mut().for_each(resolve);
+        for stream in &mut self.stream {
+            stream.path.iter_mut().for_each(resolve);
+            stream.folder.iter_mut().for_each(resolve);
+        }
     }
 
     /// Every contradiction that no single key shows.
     fn check(&self) -> Result<(), ConfigError> {
         let mut problems = Vec::new();
         let mut note = |found: Result<(), String>| problems.extend(found.err());
+        note(
+            resolve_streams(&self.stream)
+                .map(drop)
+                .map_err(|error| error.to_string()),
+        );
         note(
             self.log
                 .parse_filter()
@@ -102,7 +122,20 @@ impl Config {
     pub fn resolved_toml(&self) -> Result<String, toml::ser::Error> {
         let mut table = toml::Table::try_from(self)?;
         redact::redact_table(&mut table);
+        table.iter_mut().for_each(|(_, value)| shorten_floats(value));
         toml::to_string(&table)
+    }
+}
+
+/// A 32-bit 0.02 becomes 0.019999999552965164 among 64-bit numbers: written as short as it reads back.
+fn shorten_floats(value: &mut toml::Value) {
+    match value {
+        toml::Value::Float(float) if f64::from(*float as f32) == *float => {
+            *float = (*float as f32).to_string().parse().unwrap_or(*float);
+        }
+        toml::Value::Array(items) => items.iter_mut().for_each(shorten_floats),
+        toml::Value::Table(table) => table.iter_mut().for_each(|(_, value)| shorten_floats(value)),
+        _ => {}
     }
 }
 

@@ -1,8 +1,12 @@
+use super::ConfigError;
 use super::document::Document;
+use crate::ingest::StreamConfig;
 
 /// What the command line says about the run; it goes before the file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Overrides {
+    /// URIs, files, folders or `synthetic:`. They take the place of the file's streams.
+    pub sources: Vec<String>,
     /// `--resume[=WHEN]`.
     pub resume: Option<String>,
     /// `--max-duration TIME`.
@@ -14,6 +18,12 @@ pub struct Overrides {
 }
 
 impl Overrides {
+    pub(super) fn streams(&self) -> Result<Vec<StreamConfig>, ConfigError> {
+        let stream = |source: &String| StreamConfig::from_argument(source);
+        let streams: Result<_, _> = self.sources.iter().map(stream).collect();
+        streams.map_err(|error| ConfigError::Invalid(vec![error.to_string()]))
+    }
+
     pub(super) fn lay_over(&self, document: &mut Document) {
         let texts = [
             ("--resume", "run", "resume", &self.resume),

@@ -20,7 +20,8 @@ pub struct DecodeJob {
     pub stream: StreamName,
     /// What the decoder is fed with.
     pub format: Arc<VideoFormat>,
-    /// Units in decoding order; the first is a key frame.
+    /// Units in decoding order, from an IDR picture on, or from a recovery point with two reference pictures before it, which
+    /// come out wrong and only spare the decoder a jump of `frame_num`.
     pub feed: Vec<FeedUnit>,
     /// Display ranks of the pictures wanted, rising.
     pub wanted: Vec<u32>,

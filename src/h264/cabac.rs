@@ -3,6 +3,8 @@
 //! codIRange and codIOffset are kept at the top of 64-bit words, so that renormalisation is a shift by the number of
 //! leading zeros, the comparison needs no alignment and bits are loaded up to seven bytes at a time.
 
+use std::hint::select_unpredictable;
+
 use super::bits::load_be64;
 use super::cabac_tables::{INIT_0, INIT_1, INIT_2, INIT_I, RANGE_TAB_LPS, TRANS_IDX_LPS};
 
@@ -12,35 +14,29 @@ const ALIGN: u32 = 55;
 /// Context states: pStateIdx * 2 + valMPS.
 pub(crate) type States = [u8; 1024];
 
-/// The four rangeTabLPS entries of each state, for a shift by 8 * qCodIRangeIdx to bring one to bits `ALIGN..ALIGN+8`:
-/// entry q is at bit `ALIGN - 8 * q`.
-static LPS: [u64; 128] = lps_table();
+/// All there is to know of a context state, in one word:
+/// * rangeTabLPS by qCodIRangeIdx, for a shift by 8 * qCodIRangeIdx to bring one to bits `ALIGN..ALIGN + 8`,
+/// * bits 0 to 7 the state after the MPS, bits 8 to 15 the state after the LPS,
+/// * bit 16 valMPS.
+static STATE: [u64; 256] = state_table();
+/// valMPS in a word of [`STATE`].
+const VAL_MPS: u32 = 16;
 
-/// Next state: first after the MPS, then (from 128) after the LPS.
-static NEXT: [u8; 256] = next_table();
-
-const fn lps_table() -> [u64; 128] {
-    let mut table = [0; 128];
-    let mut s = 0;
-    while s < 128 {
-        let mut q = 0;
-        while q < 4 {
-            table[s] |= (RANGE_TAB_LPS[s / 2][q] as u64) << (ALIGN - 8 * q as u32);
-            q += 1;
-        }
-        s += 1;
-    }
-    table
-}
-
-const fn next_table() -> [u8; 256] {
+const fn state_table() -> [u64; 256] {
     let mut table = [0; 256];
     let mut s = 0;
     while s < 128 {
         let (state, mps) = (s / 2, s % 2);
-        table[s] = (if state < 62 { (state + 1) * 2 } else { state * 2 } + mps) as u8;
+        let mut word = 0;
+        let mut q = 0;
+        while q < 4 {
+            word |= (RANGE_TAB_LPS[state][q] as u64) << (ALIGN - 8 * q as u32);
+            q += 1;
+        }
+        let after_mps = if state < 62 { (state + 1) * 2 } else { state * 2 } + mps;
         let mps_after_lps = if state == 0 { 1 - mps } else { mps };
-        table[128 + s] = (TRANS_IDX_LPS[state] as usize * 2 + mps_after_lps) as u8;
+        let after_lps = TRANS_IDX_LPS[state] as usize * 2 + mps_after_lps;
+        table[s] = word | (after_mps as u64) | (after_lps as u64) << 8 | (mps as u64) << VAL_MPS;
         s += 1;
     }
     table
@@ -97,25 +93,64 @@ impl<'a> Arith<'a> {
         }
     }
 
-    /// DecodeDecision (9.3.3.2.1), without branches.
+    /// DecodeDecision (9.3.3.2.1) for a state's word of [`STATE`], without branches: the bin and the new state.
     #[inline(always)]
-    pub(crate) fn decision(&mut self, states: &mut States, ctx: usize) -> usize {
-        let ctx = ctx & 1023;
-        let state = (states[ctx] & 127) as usize;
+    fn step(&mut self, word: u64) -> (usize, u8) {
         let q = (self.range >> 58) & 24;
-        let lps = (LPS[state] << q) & (0xff << ALIGN);
+        let lps = (word << q) & (0xff << ALIGN);
         let mps_range = self.range - lps;
         let is_lps = self.value >= mps_range;
-        let lps_mask = (is_lps as u64).wrapping_neg();
-        self.value -= mps_range & lps_mask;
-        let range = if is_lps { lps } else { mps_range };
-        states[ctx] = NEXT[state + ((lps_mask as usize) & 128)];
+        let range = select_unpredictable(is_lps, lps, mps_range);
+        self.value -= select_unpredictable(is_lps, mps_range, 0);
         let shift = range.leading_zeros();
         self.range = range << shift;
         self.value <<= shift;
         self.ahead -= shift;
         self.refill();
-        (state & 1) ^ (is_lps as usize)
+        let next = select_unpredictable(is_lps, word >> 8, word) as u8;
+        ((word >> VAL_MPS) as usize & 1 ^ usize::from(is_lps), next)
+    }
+
+    /// DecodeDecision (9.3.3.2.1).
+    #[inline(always)]
+    pub(crate) fn decision(&mut self, states: &mut States, ctx: usize) -> usize {
+        let state = &mut states[ctx & 1023];
+        let (bin, next) = self.step(STATE[usize::from(*state)]);
+        *state = next;
+        bin
+    }
+
+    /// significant_coeff_flag and last_significant_coeff_flag of a block whose contexts follow each other: the number
+    /// of significant coefficients. Which flag comes next is a matter of data, not of branches: these bins are the
+    /// least predictable ones of a stream.
+    #[inline(always)]
+    pub(crate) fn significance(&mut self, states: &mut States, sig: usize, last: usize, num: usize) -> u32 {
+        let mut ctx = sig & 1023;
+        let mut word = STATE[usize::from(states[ctx])];
+        let mut i = 0;
+        // 1 while the next bin is last_significant_coeff_flag.
+        let mut phase = 0usize;
+        let mut count = 0u32;
+        loop {
+            let after_0 = (sig + i + 1) & 1023;
+            let after_1 = (last + i) & 1023;
+            let word_0 = STATE[usize::from(states[after_0])];
+            let word_1 = STATE[usize::from(states[after_1])];
+            let (bin, next) = self.step(word);
+            states[ctx] = next;
+            if phase & bin != 0 {
+                return count;
+            }
+            phase = bin;
+            count += bin as u32;
+            i += 1 - bin;
+            if i == num {
+                // The last coefficient is inferred to be significant.
+                return count + 1;
+            }
+            ctx = select_unpredictable(bin != 0, after_1, after_0);
+            word = select_unpredictable(bin != 0, word_1, word_0);
+        }
     }
 
     /// DecodeBypass (9.3.3.2.3).

@@ -205,22 +205,7 @@ fn block_4x4(
     num: usize,
 ) -> Syntax<()> {
     let mut arith = *arith_ref;
-    let mut count = 0;
-    let mut i = 0;
-    loop {
-        if i == num {
-            // The last coefficient is inferred to be significant.
-            count += 1;
-            break;
-        }
-        if arith.decision(states, sig + i) != 0 {
-            count += 1;
-            if arith.decision(states, last + i) != 0 {
-                break;
-            }
-        }
-        i += 1;
-    }
+    let count = arith.significance(states, sig, last, num);
     let result = levels(&mut arith, states, abs, count, 4);
     *arith_ref = arith;
     result

@@ -1,9 +1,10 @@
 //! Direct prediction of B_Skip, B_Direct_16x16 and B_8x8 (clause 8.4.1.2).
 
 use super::dpb::{BOTTOM, Dpb, FRAME, MAX_REF_FRAMES, StoredMotion, TOP};
-use super::entropy::{Entropy, ORIGIN};
+use super::entropy::Entropy;
 use super::motion::{FIELD, INTRA, LOST, MbRefs, Mv, PictureMotion, SKIP};
-use super::neighbours::{Edge, edge_flags};
+use super::mv_prediction::median_prediction;
+use super::neighbours::edge_flags;
 use super::ref_lists::{MISSING, RefLists, order_cnt_of};
 use super::slice_data::SliceDecoder;
 
@@ -93,36 +94,30 @@ struct ColBlock {
 impl<E: Entropy, const MBAFF: bool> SliceDecoder<'_, E, MBAFF> {
     /// B_Skip.
     pub(crate) fn b_skip(&mut self) {
-        self.derive_direct();
+        self.derive_direct([true; 4]);
         self.set_flags(SKIP);
         self.store_direct();
-        let flags = edge_flags::SKIP | edge_flags::DIRECT;
-        let edge = Edge::plain(flags | if MBAFF && self.field { edge_flags::FIELD } else { 0 });
-        self.put_edges(&edge, &edge);
+        self.put_plain_edges(edge_flags::SKIP | edge_flags::DIRECT);
     }
 
     /// Writes the result for a whole macroblock to the picture.
     pub(crate) fn store_direct(&mut self) {
         self.pic.mv[self.pos] = self.direct_mv;
-        let mut refs = MbRefs {
-            ref_idx: self.direct_ref,
-            ..MbRefs::NONE
-        };
+        let mut refs = MbRefs { ref_idx: self.direct_ref, ..MbRefs::NONE };
         for list in 0..2 {
-            for quadrant in 0..4 {
-                refs.ref_pic[list][quadrant] = self.ref_pic(list, self.direct_ref[list][quadrant]);
-            }
+            let indices = self.direct_ref[list];
+            refs.ref_pic[list] = if indices == [indices[0]; 4] {
+                [self.ref_pic(list, indices[0]); 4]
+            } else {
+                indices.map(|index| self.ref_pic(list, index))
+            };
         }
         self.pic.refs[self.pos] = refs;
     }
 
-    /// Derives vectors and references of all four 8x8 blocks.
-    pub(crate) fn derive_direct(&mut self) {
-        if self.c.sh.direct_spatial_mv_pred_flag {
-            self.spatial_direct()
-        } else {
-            self.temporal_direct()
-        }
+    /// Derives vectors and references of the 8x8 blocks that are `wanted`.
+    pub(crate) fn derive_direct(&mut self, wanted: [bool; 4]) {
+        if self.c.sh.direct_spatial_mv_pred_flag { self.spatial_direct(wanted) } else { self.temporal_direct(wanted) }
     }
 
     /// The macroblock (position) and row of 4x4 blocks of colPic beside block row `row` (Table 8-6).
@@ -212,20 +207,16 @@ impl<E: Entropy, const MBAFF: bool> SliceDecoder<'_, E, MBAFF> {
     }
 
     /// Clause 8.4.1.2.2.
-    fn spatial_direct(&mut self) {
+    fn spatial_direct(&mut self, wanted: [bool; 4]) {
         let mut refs = [-1i8; 2];
         let mut mvs = [[0i16; 2]; 2];
         for list in 0..2 {
-            self.fill_motion(list);
-            let grid = &self.grid[list];
-            let (_, ref_c) = grid.c_or_d::<MBAFF>(ORIGIN, 4);
+            let [a, b, c] = self.neighbours_16x16(list);
             // MinPositive: negative values count as larger than all others.
-            let least = (grid.refs[ORIGIN - 1] as u8)
-                .min(grid.refs[ORIGIN - 8] as u8)
-                .min(ref_c as u8) as i8;
+            let least = (a.1 as u8).min(b.1 as u8).min(c.1 as u8) as i8;
             refs[list] = least.max(-1);
             if least >= 0 {
-                mvs[list] = grid.predict::<MBAFF>(ORIGIN, 4, least);
+                mvs[list] = median_prediction(a, b, c, least);
             }
         }
         if refs == [-1, -1] {
@@ -242,6 +233,9 @@ impl<E: Entropy, const MBAFF: bool> SliceDecoder<'_, E, MBAFF> {
         }
         let inference = self.c.sps.direct_8x8_inference_flag;
         for quadrant in 0..4 {
+            if !wanted[quadrant] {
+                continue;
+            }
             for sub in 0..if inference { 1 } else { 4 } {
                 let (column, row) = self.corner(quadrant, sub);
                 let Some(col) = self.colocated_block(column, row) else {
@@ -269,9 +263,12 @@ impl<E: Entropy, const MBAFF: bool> SliceDecoder<'_, E, MBAFF> {
     }
 
     /// Clause 8.4.1.2.3.
-    fn temporal_direct(&mut self) {
+    fn temporal_direct(&mut self, wanted: [bool; 4]) {
         let inference = self.c.sps.direct_8x8_inference_flag;
         for quadrant in 0..4 {
+            if !wanted[quadrant] {
+                continue;
+            }
             for sub in 0..if inference { 1 } else { 4 } {
                 let (column, row) = self.corner(quadrant, sub);
                 let (ref_idx, mv0, mv1) = match self.colocated_block(column, row) {

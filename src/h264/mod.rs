@@ -7,7 +7,7 @@
 //! damaged, an error names the syntax element and the bit, and decoding resumes at the next random access point.
 //!
 //! The files follow the standard: `annexb` and `nal` (Annex B, 7.3.1), `sps`, `pps`, `slice_header` (7.3.2, 7.3.3),
-//! `fmo`, `poc`, `ref_lists`, `dpb` (8.2), `slice_data`, `macroblock` (7.3.4, 7.3.5), `neighbours` (6.4),
+//! `fmo`, `poc`, `ref_lists`, `dpb` (8.2), `slice_data`, `macroblock`, `inter` (7.3.4, 7.3.5), `neighbours` (6.4),
 //! `mv_prediction`, `direct` (8.4.1), `cavlc*` (9.1, 9.2), `cabac*` (9.3).
 #![deny(unsafe_code)]
 
@@ -26,6 +26,7 @@ mod dpb;
 mod entropy;
 mod error;
 mod fmo;
+mod inter;
 mod macroblock;
 mod motion;
 mod mv_prediction;

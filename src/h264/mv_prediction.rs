@@ -2,7 +2,7 @@
 
 use super::entropy::{Entropy, ORIGIN};
 use super::motion::{MbRefs, Mv, SKIP};
-use super::neighbours::{Edge, Grid, NOT_AVAILABLE, edge_flags};
+use super::neighbours::{Grid, NOT_AVAILABLE, edge_flags};
 use super::slice_data::SliceDecoder;
 
 #[inline(always)]
@@ -66,6 +66,15 @@ impl Grid {
         }
     }
 
+    /// No vector difference in a rectangle of blocks.
+    #[inline(always)]
+    pub(crate) fn clear_mvd(&mut self, place: usize, width: usize, height: usize) {
+        for row in 0..height {
+            let at = place + 8 * row;
+            self.mvd[at..at + width].fill([0; 2]);
+        }
+    }
+
     /// Sets a rectangle of blocks.
     #[inline(always)]
     pub(crate) fn set(&mut self, place: usize, width: usize, height: usize, mv: Mv, ref_idx: i8) {
@@ -96,24 +105,17 @@ pub(crate) fn median_prediction(a: (Mv, i8), b: (Mv, i8), c: (Mv, i8), ref_idx: 
 
 impl<E: Entropy, const MBAFF: bool> SliceDecoder<'_, E, MBAFF> {
     /// P_Skip (8.4.1.1).
+    #[inline]
     pub(crate) fn p_skip(&mut self) {
-        self.fill_motion(0);
-        let grid = &self.grid[0];
-        let (a, b) = (ORIGIN - 1, ORIGIN - 8);
-        let still =
-            |at: usize| grid.refs[at] == NOT_AVAILABLE || (grid.refs[at] == 0 && grid.mv[at] == [0; 2]);
-        let mv = if still(a) || still(b) {
-            [0; 2]
-        } else {
-            grid.predict::<MBAFF>(ORIGIN, 4, 0)
-        };
+        let [a, b, c] = self.neighbours_16x16(0);
+        let still = |n: (Mv, i8)| n.1 == NOT_AVAILABLE || (n.1 == 0 && n.0 == [0; 2]);
+        let mv = if still(a) || still(b) { [0; 2] } else { median_prediction(a, b, c, 0) };
         self.set_flags(SKIP);
         self.pic.mv[self.pos][0] = [mv; 16];
         let mut refs = MbRefs::NONE;
         refs.ref_idx[0] = [0; 4];
         refs.ref_pic[0] = [self.ref_pic(0, 0); 4];
         self.pic.refs[self.pos] = refs;
-        let edge = Edge::plain(edge_flags::SKIP | if MBAFF && self.field { edge_flags::FIELD } else { 0 });
-        self.put_edges(&edge, &edge);
+        self.put_plain_edges(edge_flags::SKIP);
     }
 }

@@ -75,6 +75,7 @@ static UNAVAILABLE: Edge = Edge::UNAVAILABLE;
 
 /// In [`Grid::refs`]: not available.
 pub(crate) const NOT_AVAILABLE: i8 = -2;
+const UNAVAILABLE_MOTION: (Mv, i8) = ([0; 2], NOT_AVAILABLE);
 
 /// Vectors and references of a macroblock's 4x4 blocks and of its neighbours, in rows of eight: the row above (D, B, C)
 /// begins at 3, block (0, 0) is at [`ORIGIN`], its left neighbour before it.
@@ -142,7 +143,7 @@ impl Neighbours {
         &self,
         s: &'e SliceDecoder<'_, E, MBAFF>,
     ) -> &'e Edge {
-        if self.b { &s.top[self.edge_b] } else { &UNAVAILABLE }
+        if self.b { &s.top[if MBAFF { self.edge_b } else { s.mb_x }] } else { &UNAVAILABLE }
     }
 
     #[inline(always)]
@@ -178,14 +179,18 @@ fn left_rows(field: bool, left_field: bool, bottom: bool, rows: usize) -> [(u8, 
 }
 
 impl<E: Entropy, const MBAFF: bool> SliceDecoder<'_, E, MBAFF> {
-    /// Address `addr` (of a pair in MBAFF frames) is in this slice.
-    #[inline]
-    fn in_slice(&self, addr: usize, first: usize) -> bool {
-        addr >= first
-            && (self.c.group_map.is_empty() || {
-                let current = if MBAFF { self.mb_addr / 2 } else { self.mb_addr };
-                self.c.group_map.get(addr) == self.c.group_map.get(current)
-            })
+    /// Address `addr` (of a pair in MBAFF frames) is in the current slice group.
+    #[inline(always)]
+    fn same_group(&self, addr: usize) -> bool {
+        self.c.group_map.is_empty() || {
+            let current = if MBAFF { self.mb_addr / 2 } else { self.mb_addr };
+            self.c.group_map.get(addr) == self.c.group_map.get(current)
+        }
+    }
+
+    /// Pair `pair` is in this slice.
+    fn in_slice(&self, pair: usize, first: usize) -> bool {
+        pair >= first && self.same_group(pair)
     }
 
     /// Finds the current macroblock's neighbours.
@@ -195,24 +200,13 @@ impl<E: Entropy, const MBAFF: bool> SliceDecoder<'_, E, MBAFF> {
             self.locate_mbaff();
             return;
         }
-        let (addr, first, width) = (self.mb_addr, self.first, self.width);
-        let n = Neighbours {
-            a: self.mb_x > 0 && self.in_slice(addr - 1, first),
-            b: addr >= width && self.in_slice(addr - width, first),
-            c: self.mb_x + 1 < width
-                && addr + 1 >= width
-                && self.in_slice(addr + 1 - width, first)
-                && self.mb_y > 0,
-            d: self.mb_x > 0 && addr > width && self.in_slice(addr - width - 1, first),
-            pos_b: self.pos.wrapping_sub(width),
-            pos_c: self.pos.wrapping_sub(width).wrapping_add(1),
-            pos_d: self.pos.wrapping_sub(width).wrapping_sub(1),
-            row_d: 3,
-            edge_b: self.mb_x,
-            edge_a: 0,
-            rows_a: [(0, 0); 4],
-        };
-        self.n = n;
+        let (addr, first, width, x) = (self.mb_addr, self.first, self.width, self.mb_x);
+        // A slice's first address is at least 0, so `addr - n >= first` also says that there is such an address.
+        let before = addr - first;
+        self.n.a = x > 0 && before >= 1 && self.same_group(addr - 1);
+        self.n.b = before >= width && self.same_group(addr - width);
+        self.n.c = x + 1 < width && before + 1 >= width && addr >= width && self.same_group(addr + 1 - width);
+        self.n.d = x > 0 && before > width && self.same_group(addr - width - 1);
     }
 
     /// Availability of the pairs around (6.4.10), without what depends on the field mode.
@@ -410,16 +404,14 @@ impl<E: Entropy, const MBAFF: bool> SliceDecoder<'_, E, MBAFF> {
         self.residual.dc = 0;
     }
 
-    /// Vector and reference of a neighbouring block, as the current macroblock sees it (8.4.1.3.1).
+    /// Vector and reference of a neighbouring block, as the current macroblock sees it (8.4.1.3.1). Where the list is
+    /// not used, the vector is stored as zero.
     #[inline(always)]
     fn neighbour(&self, list: usize, at: Place) -> (Mv, i8) {
         let block = at.block & 15;
         let ref_idx = self.pic.refs[at.pos].ref_idx[list][super::motion::quadrant(block)];
         let mut mv = self.pic.mv[at.pos][list][block];
-        if ref_idx < 0 {
-            return ([0; 2], -1);
-        }
-        if MBAFF {
+        if MBAFF && ref_idx >= 0 {
             let field = self.pic.flags[at.pos] & FIELD != 0;
             if field && !self.field {
                 mv[1] = mv[1].wrapping_mul(2);
@@ -433,70 +425,102 @@ impl<E: Entropy, const MBAFF: bool> SliceDecoder<'_, E, MBAFF> {
         (mv, ref_idx)
     }
 
+    #[inline(always)]
+    fn place_b(&self, column: usize) -> Place {
+        Place { pos: if MBAFF { self.n.pos_b } else { self.pos - self.width }, block: 12 + column }
+    }
+
+    #[inline(always)]
+    fn place_c(&self) -> Place {
+        Place { pos: if MBAFF { self.n.pos_c } else { self.pos - self.width + 1 }, block: 12 }
+    }
+
+    #[inline(always)]
+    fn place_d(&self) -> Place {
+        if MBAFF {
+            Place { pos: self.n.pos_d, block: self.n.row_d * 4 + 3 }
+        } else {
+            Place { pos: self.pos - self.width - 1, block: 15 }
+        }
+    }
+
+    /// A, B and C (or D in its place) of the whole macroblock (8.4.1.3.2).
+    #[inline(always)]
+    pub(crate) fn neighbours_16x16(&self, list: usize) -> [(Mv, i8); 3] {
+        let n = &self.n;
+        let a = if n.a { self.neighbour(list, self.place_a(0)) } else { UNAVAILABLE_MOTION };
+        let b = if n.b { self.neighbour(list, self.place_b(0)) } else { UNAVAILABLE_MOTION };
+        let c = if n.c {
+            self.neighbour(list, self.place_c())
+        } else if n.d {
+            self.neighbour(list, self.place_d())
+        } else {
+            UNAVAILABLE_MOTION
+        };
+        [a, b, c]
+    }
+
     /// Fills the neighbours' places of a list's grid, and marks the macroblock's own as not yet available.
     #[inline]
     pub(crate) fn fill_motion(&mut self, list: usize) {
-        let unavailable = ([0; 2], NOT_AVAILABLE);
-        let n = &self.n;
-        let mut above = [unavailable; 4];
-        if n.b {
-            for (column, entry) in above.iter_mut().enumerate() {
-                *entry = self.neighbour(
-                    list,
-                    Place {
-                        pos: n.pos_b,
-                        block: 12 + column,
-                    },
-                );
-            }
-        }
-        let mut beside = [unavailable; 4];
-        let mut inner_d = [unavailable; 4];
-        if n.a {
-            for row in 0..4 {
-                beside[row] = self.neighbour(list, self.place_a(row));
-                if MBAFF && row > 0 {
-                    inner_d[row] = self.neighbour(list, self.place_inner_d(row));
-                }
-            }
-        }
-        let c = if n.c {
-            self.neighbour(
-                list,
-                Place {
-                    pos: n.pos_c,
-                    block: 12,
-                },
-            )
-        } else {
-            unavailable
-        };
-        let d = if n.d {
-            self.neighbour(
-                list,
-                Place {
-                    pos: n.pos_d,
-                    block: n.row_d * 4 + 3,
-                },
-            )
-        } else {
-            unavailable
-        };
+        let c = if self.n.c { self.neighbour(list, self.place_c()) } else { UNAVAILABLE_MOTION };
+        let d = if self.n.d { self.neighbour(list, self.place_d()) } else { UNAVAILABLE_MOTION };
         let grid = &mut self.grid[list];
-        for (column, (mv, ref_idx)) in above.into_iter().enumerate() {
-            grid.mv[ORIGIN - 8 + column] = mv;
-            grid.refs[ORIGIN - 8 + column] = ref_idx;
-        }
         (grid.mv[ORIGIN - 4], grid.refs[ORIGIN - 4]) = c;
         (grid.mv[ORIGIN - 9], grid.refs[ORIGIN - 9]) = d;
-        for (row, (mv, ref_idx)) in beside.into_iter().enumerate() {
+        for row in 0..4 {
             let at = ORIGIN + 8 * row;
-            grid.mv[at - 1] = mv;
-            grid.refs[at - 1] = ref_idx;
-            grid.refs[at..at + 4].fill(NOT_AVAILABLE);
+            grid.refs[at..at + 4].copy_from_slice(&[NOT_AVAILABLE; 4]);
         }
         if MBAFF {
-            grid.inner_d = inner_d;
+            self.fill_sides_mbaff(list);
+            return;
+        }
+        if self.n.b {
+            let pos = self.pos - self.width;
+            let refs = self.pic.refs[pos].ref_idx[list];
+            grid.mv[ORIGIN - 8..ORIGIN - 4].copy_from_slice(&self.pic.mv[pos][list][12..16]);
+            grid.refs[ORIGIN - 8..ORIGIN - 4].copy_from_slice(&[refs[2], refs[2], refs[3], refs[3]]);
+        } else {
+            grid.mv[ORIGIN - 8..ORIGIN - 4].fill([0; 2]);
+            grid.refs[ORIGIN - 8..ORIGIN - 4].copy_from_slice(&[NOT_AVAILABLE; 4]);
+        }
+        if self.n.a {
+            let refs = self.pic.refs[self.pos - 1].ref_idx[list];
+            let mv = &self.pic.mv[self.pos - 1][list];
+            for row in 0..4 {
+                let at = ORIGIN + 8 * row - 1;
+                grid.mv[at] = mv[4 * row + 3];
+                grid.refs[at] = refs[(row & 2) + 1];
+            }
+        } else {
+            for row in 0..4 {
+                let at = ORIGIN + 8 * row - 1;
+                grid.mv[at] = [0; 2];
+                grid.refs[at] = NOT_AVAILABLE;
+            }
+        }
+    }
+
+    /// The rows above and the columns to the left in MBAFF frames.
+    fn fill_sides_mbaff(&mut self, list: usize) {
+        for column in 0..4 {
+            let (mv, ref_idx) =
+                if self.n.b { self.neighbour(list, self.place_b(column)) } else { UNAVAILABLE_MOTION };
+            self.grid[list].mv[ORIGIN - 8 + column] = mv;
+            self.grid[list].refs[ORIGIN - 8 + column] = ref_idx;
+        }
+        for row in 0..4 {
+            let (mut a, mut inner_d) = (UNAVAILABLE_MOTION, UNAVAILABLE_MOTION);
+            if self.n.a {
+                a = self.neighbour(list, self.place_a(row));
+                if row > 0 {
+                    inner_d = self.neighbour(list, self.place_inner_d(row));
+                }
+            }
+            let at = ORIGIN + 8 * row - 1;
+            (self.grid[list].mv[at], self.grid[list].refs[at]) = a;
+            self.grid[list].inner_d[row] = inner_d;
         }
     }
 
@@ -562,6 +586,19 @@ impl<E: Entropy, const MBAFF: bool> SliceDecoder<'_, E, MBAFF> {
         }
     }
 
+    /// Vector differences of A and B of the whole macroblock.
+    #[inline(always)]
+    pub(crate) fn mvd_neighbours(&self, list: usize) -> ([u8; 2], [u8; 2]) {
+        let b = self.n.edge_b(self);
+        let b = self.scaled_mvd(b.mvd[list][0], b.flags);
+        if !self.n.a {
+            return ([0; 2], b);
+        }
+        let (mb, at) = if MBAFF { self.n.rows_a[0] } else { (0, 0) };
+        let edge = &self.left[usize::from(mb)];
+        (self.scaled_mvd(edge.mvd[list][usize::from(at)], edge.flags), b)
+    }
+
     /// absMvdComp of a neighbour as the current macroblock sees it (9.3.3.1.1.7).
     #[inline(always)]
     fn scaled_mvd(&self, mvd: [u8; 2], flags: u16) -> [u8; 2] {
@@ -587,6 +624,13 @@ impl<E: Entropy, const MBAFF: bool> SliceDecoder<'_, E, MBAFF> {
             self.top[self.mb_x] = *bottom;
             self.left[0] = *right;
         }
+    }
+
+    /// Edges of a macroblock without residual, reference beyond the first or vector difference.
+    #[inline(always)]
+    pub(crate) fn put_plain_edges(&mut self, flags: u16) {
+        let edge = Edge::plain(flags | if MBAFF && self.field { edge_flags::FIELD } else { 0 });
+        self.put_edges(&edge, &edge);
     }
 
     /// Edges from the residual's grid; vectors and references are added by the caller.

@@ -146,7 +146,8 @@ impl<'a, E: Entropy, const MBAFF: bool> SliceDecoder<'a, E, MBAFF> {
                             self.inferred_field()
                         };
                     }
-                    self.macroblock_skipped()?;
+                    self.locate();
+                    self.macroblock_skipped();
                     previous_skipped = true;
                     if !self.advance() {
                         return if i + 1 == run {
@@ -164,6 +165,7 @@ impl<'a, E: Entropy, const MBAFF: bool> SliceDecoder<'a, E, MBAFF> {
             if MBAFF && (self.mb_addr.is_multiple_of(2) || previous_skipped) {
                 self.field = self.e.mb_field_decoding_flag(0);
             }
+            self.locate();
             self.macroblock_layer()?;
             previous_skipped = false;
             if self.e.overrun() {
@@ -197,15 +199,15 @@ impl<'a, E: Entropy, const MBAFF: bool> SliceDecoder<'a, E, MBAFF> {
             if MBAFF {
                 self.pair_cabac(skips)?;
             } else {
+                self.locate();
                 let skipped = skips && {
-                    self.locate();
                     let inc = self.skip_inc();
                     self.e.mb_skip_flag(self.b_slice, inc)
                 };
                 if skipped {
-                    self.macroblock_skipped()?
+                    self.macroblock_skipped();
                 } else {
-                    self.macroblock_layer()?
+                    self.macroblock_layer()?;
                 }
             }
             if self.e.overrun() {
@@ -250,10 +252,11 @@ impl<'a, E: Entropy, const MBAFF: bool> SliceDecoder<'a, E, MBAFF> {
             let inc = self.field_inc();
             self.field = self.e.mb_field_decoding_flag(inc);
         }
+        self.locate();
         if top_skipped {
-            self.macroblock_skipped()?
+            self.macroblock_skipped();
         } else {
-            self.macroblock_layer()?
+            self.macroblock_layer()?;
         }
         if self.e.overrun() {
             return Err(SyntaxError::Truncated {
@@ -266,11 +269,12 @@ impl<'a, E: Entropy, const MBAFF: bool> SliceDecoder<'a, E, MBAFF> {
             let inc = self.skip_inc();
             bottom_skipped = self.e.mb_skip_flag(self.b_slice, inc);
         }
+        self.locate();
         if bottom_skipped {
-            self.macroblock_skipped()
-        } else {
-            self.macroblock_layer()
+            self.macroblock_skipped();
+            return Ok(());
         }
+        self.macroblock_layer()
     }
 
     /// Moves between the macroblocks of a pair without ending either.

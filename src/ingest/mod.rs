@@ -43,7 +43,7 @@ pub use lifecycle::StreamState;
 pub use playlist::Playlist;
 pub use probe::{Probe, probe};
 pub use reader::UnitReader;
-pub use redact::RedactedUri;
+pub use redact::{RedactedUri, redact_uris};
 pub use segmenter::SegmentEndReason;
 pub use source::{SourceKind, SyntheticConfig};
 pub use template::Templates;

@@ -16,6 +16,7 @@ mod reference;
 mod registry;
 mod replay;
 pub mod table;
+mod window;
 
 pub use checkpoint::CheckpointMetrics;
 pub use decode::{DecodeMetrics, collect_decode};
@@ -26,3 +27,4 @@ pub use log::{LogConfig, LogError, LogFormat, start_log};
 pub use reference::reference;
 pub use registry::Registry;
 pub use replay::collect_replay;
+pub use window::collect_chooser;

@@ -102,10 +102,20 @@ metrics! {
     // h264 and window
     PICTURES = "comove_pictures_total", Kind::Counter, Count, ["stream", "type"],
         "Pictures whose motion was read, by coded type (I, P or B).";
+    PICTURES_OUT_OF_ORDER = "comove_pictures_out_of_order_total", Kind::Counter, Count, ["stream"],
+        "Pictures whose place in display was past or taken; each is in the log.";
+    LONG_GOPS = "comove_long_gops_total", Kind::Counter, Count, ["stream"],
+        "GOPs that did not fit window.buffer_pictures or window.buffer_bytes.";
     SHORT_VIDEOS = "comove_short_videos_total", Kind::Counter, Count, ["stream"],
         "Segments that ended before one whole sample fitted; the log names each with the frames it lacks.";
-    WINDOWS = "comove_windows_total", Kind::Counter, Count, ["stream"],
-        "Windows that were chosen to become a sample.";
+    WINDOWS = "comove_windows_total", Kind::Counter, Count, ["stream", "outcome"],
+        "Windows that were due: chosen to become a sample, or shed because nobody wanted one.";
+    STILL_WINDOWS = "comove_still_windows_total", Kind::Counter, Count, ["stream"],
+        "Windows chosen though nothing moves in them.";
+    WINDOW_PICTURES = "comove_window_buffer_pictures", Kind::Gauge, Count, ["stream"],
+        "Pictures that are held to choose windows from.";
+    WINDOW_BYTES = "comove_window_buffer_bytes", Kind::Gauge, Bytes, ["stream"],
+        "Compressed video and motion that are held to choose windows from.";
     SAMPLES_MADE = "comove_samples_made_total", Kind::Counter, Count, ["stream"],
         "Samples that were assembled and given to replay.";
 

@@ -1,10 +1,12 @@
+use std::sync::Arc;
+
 use rand_chacha::ChaCha8Rng;
 
-use super::feed::feed;
+use super::feed::{Feed, feed};
 use super::select::Selection;
 use super::{Choice, SamplePlan, WindowPlace};
 use crate::decode::{DecodeJob, FeedUnit};
-use crate::ingest::StreamName;
+use crate::ingest::{AccessUnit, StreamName};
 use crate::replay::TimeRange;
 
 /// Decides what is random about a window and gathers what it needs: the choice, and the decoding indices of all pictures that
@@ -23,20 +25,28 @@ pub(super) fn plan_window(
         .iter()
         .map(|rank| run.index_of(*rank))
         .collect::<Option<Vec<_>>>()?;
-    let fed = feed(run, &clip, run.index_of(key_frame)?)?;
-    let fed_ranks = fed
+    let Feed { start, pictures } = feed(run, &clip, run.index_of(key_frame)?)?;
+    let fed_ranks = pictures
         .iter()
         .map(|index| run.rank_for_decoder(*index))
         .collect::<Option<Vec<_>>>()?;
-    let base = *fed_ranks.iter().min()?;
-    let in_job = |rank: u64| u32::try_from(rank - base).ok();
-    let mut feed = Vec::with_capacity(fed.len());
-    for (index, rank) in fed.iter().zip(&fed_ranks) {
-        let display_rank = in_job(*rank)?;
-        feed.extend(run.at_index(*index)?.units().map(|unit| FeedUnit {
-            unit: unit.clone(),
-            display_rank,
-        }));
+    let preroll = run.preroll(start);
+    let first_rank = *fed_ranks.iter().min()?;
+    let in_job = |rank: u64| u32::try_from(rank - first_rank + preroll.len() as u64).ok();
+    let mut feed = Vec::with_capacity(preroll.len() + pictures.len());
+    let units_at = |units: &mut dyn Iterator<Item = &Arc<AccessUnit>>, display_rank: u32| -> Vec<FeedUnit> {
+        units
+            .map(|unit| FeedUnit {
+                unit: unit.clone(),
+                display_rank,
+            })
+            .collect()
+    };
+    for (units, display_rank) in preroll.iter().zip(0..) {
+        feed.extend(units_at(&mut units.iter(), display_rank));
+    }
+    for (index, rank) in pictures.iter().zip(&fed_ranks) {
+        feed.extend(units_at(&mut run.at_index(*index)?.units(), in_job(*rank)?));
     }
     let key_rank = in_job(key_frame)?;
     let clip_ranks = clip_ranks.into_iter().map(in_job).collect::<Option<Vec<_>>>()?;
@@ -45,7 +55,7 @@ pub(super) fn plan_window(
     wanted.sort_unstable();
     wanted.dedup();
 
-    let mut indices = fed;
+    let mut indices = pictures;
     for start in negative_starts.iter().chain([&target_start]) {
         let window = *start..*start + u64::from(spec.target_frames);
         indices.extend(
@@ -56,7 +66,7 @@ pub(super) fn plan_window(
     }
     indices.sort_unstable();
     indices.dedup();
-    let mut units = Vec::with_capacity(indices.len());
+    let mut units: Vec<Arc<AccessUnit>> = preroll.iter().flatten().cloned().collect();
     for index in &indices {
         units.extend(run.at_index(*index)?.units().cloned());
     }

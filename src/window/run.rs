@@ -29,12 +29,25 @@ pub(super) struct Run {
     /// Decoding index by rank, from `first_rank` on.
     by_rank: VecDeque<u64>,
     first_rank: u64,
-    random_access: VecDeque<u64>,
+    random_access: VecDeque<RandomAccess>,
     /// Pictures displayed before the run's first random access point: never usable.
     leading: u64,
     bytes: usize,
     finished: bool,
 }
+
+/// A picture that decoding can start at.
+struct RandomAccess {
+    index: u64,
+    /// The units of the [`PREROLL_PICTURES`] reference pictures before it, unless it is an IDR picture.
+    preroll: Vec<Vec<Arc<AccessUnit>>>,
+}
+
+/// A recovery point that is no IDR picture is preceded by so many reference pictures, whose own content comes out wrong:
+/// `frame_num` jumps for a decoder that starts there. libavcodec fills the jump with frames of its own, and GStreamer 1.22
+/// then has none left for the picture that was fed ("Couldn't get codec frame"). The first of the two may be lost to
+/// that, the second closes the jump.
+const PREROLL_PICTURES: usize = 2;
 
 impl Run {
     /// Takes the next picture in decoding order. The first must be a random access point. After an error the run must end.
@@ -49,7 +62,21 @@ impl Run {
             return Err(error);
         }
         if facts.random_access {
-            self.random_access.push_back(index);
+            let mut preroll: Vec<Vec<_>> = Vec::new();
+            if !facts.idr {
+                let references = self
+                    .pictures
+                    .iter()
+                    .rev()
+                    .filter(|picture| picture.facts.reference);
+                preroll.extend(
+                    references
+                        .take(PREROLL_PICTURES)
+                        .map(|picture| picture.units().cloned().collect()),
+                );
+                preroll.reverse();
+            }
+            self.random_access.push_back(RandomAccess { index, preroll });
         }
         let picture = Picture {
             unit: unit.clone(),
@@ -146,7 +173,7 @@ impl Run {
         let key_rank = self
             .random_access
             .front()
-            .and_then(|index| self.at_index(*index)?.rank);
+            .and_then(|start| self.at_index(start.index)?.rank);
         key_rank.unwrap_or(end)..end
     }
 
@@ -169,10 +196,26 @@ impl Run {
             .iter()
             .map(|index| self.at_index(*index)?.rank)
             .try_fold(u64::MAX, |least, rank| Some(least.min(rank?)))?;
-        self.random_access.iter().rev().copied().find(|index| {
-            let rank = self.at_index(*index).and_then(|picture| picture.rank);
-            *index <= first_index && rank.is_some_and(|rank| rank <= first_rank)
-        })
+        let serves = |start: &&RandomAccess| {
+            let Some(picture) = self.at_index(start.index) else {
+                return false;
+            };
+            let in_time = start.index <= first_index && picture.rank.is_some_and(|rank| rank <= first_rank);
+            in_time && (picture.facts.idr || !start.preroll.is_empty())
+        };
+        self.random_access
+            .iter()
+            .rev()
+            .find(serves)
+            .map(|start| start.index)
+    }
+
+    /// The units to feed before the random access point `start`, picture by picture.
+    pub fn preroll(&self, start: u64) -> &[Vec<Arc<AccessUnit>>] {
+        self.random_access
+            .iter()
+            .find(|point| point.index == start)
+            .map_or(&[], |point| &point.preroll)
     }
 
     /// Marks pictures, for the time when they are let go.
@@ -188,7 +231,7 @@ impl Run {
     pub fn can_forget_a_gop(&self) -> bool {
         self.random_access
             .get(1)
-            .and_then(|index| self.at_index(*index))
+            .and_then(|start| self.at_index(start.index))
             .is_some_and(|picture| picture.rank.is_some())
     }
 
@@ -208,7 +251,7 @@ impl Run {
             return;
         }
         self.random_access.pop_front();
-        let Some(next) = self.random_access.front().copied() else {
+        let Some(next) = self.random_access.front().map(|start| start.index) else {
             return;
         };
         while self.first_index < next {

@@ -1,8 +1,8 @@
 use std::convert::Infallible;
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
-use std::io;
 
 use crossbeam_channel::{Receiver, Sender};
 use rand_chacha::ChaCha8Rng;
@@ -10,7 +10,7 @@ use rand_chacha::ChaCha8Rng;
 use super::facts::{FactsReader, ReadError, UnitContent};
 use super::scout_state::ScoutWatch;
 use super::{
-    Assembler, Choice, Chooser, Demand, Ending, Notice, Outcome, Pace, PlanFailed, SampleSpec, WindowConfig,
+    Assembler, Choice, Chooser, Demand, Ending, Notice, Outcome, Pace, PlanFailed, SamplePlan, SampleSpec, WindowConfig,
     WindowConfigError,
 };
 use crate::decode::{DecodeQueue, QueueFull};
@@ -18,7 +18,7 @@ use crate::h264::DecodeError;
 use crate::ingest::{
     AccessUnit, DropReason, Fate, IngestItem, SegmentEndReason, SkipReason, StreamName, WallClock,
 };
-use crate::replay::Replay;
+use crate::replay::{Replay, SampleId};
 
 /// What a scout works with.
 pub struct ScoutParts {
@@ -40,6 +40,8 @@ pub struct ScoutParts {
     pub rng: ChaCha8Rng,
     /// For the log's patience.
     pub wall_clock: WallClock,
+    /// Told of every sample that replay took, on a decode thread. Must not block.
+    pub on_sample: Arc<dyn Fn(&SamplePlan, SampleId) + Send + Sync>,
 }
 
 /// How a scout ended.
@@ -172,7 +174,8 @@ impl Scout {
         });
         // Without its references a picture cannot be read: the demuxer knows where to begin.
         if self.awaiting_key_unit && !unit.key_unit {
-            let outcome = self.choose(|chooser, demand, rng| chooser.skip_before_key_frame(&unit, demand, rng));
+            let outcome =
+                self.choose(|chooser, demand, rng| chooser.skip_before_key_frame(&unit, demand, rng));
             return self.follow(outcome);
         }
         self.awaiting_key_unit = false;
@@ -263,8 +266,12 @@ impl Scout {
         let reply = {
             let (plan, assembler, watch) = (plan.clone(), self.assembler.clone(), self.watch.clone());
             let (wall_clock, in_flight) = (self.parts.wall_clock.clone(), self.in_flight.clone());
+            let on_sample = self.parts.on_sample.clone();
             Box::new(move |decoded| {
                 let taken = assembler.finish(&plan, decoded);
+                if let Ok(id) = &taken {
+                    on_sample(&plan, *id);
+                }
                 watch.update(|state| {
                     state.in_flight -= 1;
                     *match taken {

@@ -1,0 +1,73 @@
+//! comove's networks and losses against an independent PyTorch implementation (`tests/reference/`): the same weights and
+//! inputs must give the same outputs, gradients and running statistics, to 1e-4 relative.
+//!
+//! Needs a Python with torch, which `scripts/test-reference` installs: `COMOVE_REFERENCE_PYTHON`, or else
+//! `reference/bin/python` in comove's cache. Where there is none the tests say so and pass, unless
+//! `COMOVE_REQUIRE_REFERENCE` is set.
+
+#[path = "reference/dump.rs"]
+mod dump;
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::Mutex;
+
+use comove::model::{NormKind, Preset};
+
+/// One at a time: each uses several gigabytes and every core.
+static TURN: Mutex<()> = Mutex::new(());
+
+fn python() -> Option<PathBuf> {
+    if let Some(python) = std::env::var_os("COMOVE_REFERENCE_PYTHON") {
+        return Some(python.into());
+    }
+    let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
+    let cache = std::env::var_os("COMOVE_CACHE").map(PathBuf::from).or_else(|| {
+        let user = std::env::var_os("XDG_CACHE_HOME")
+            .map(PathBuf::from)
+            .or_else(home);
+        user.map(|cache| cache.join("comove"))
+    })?;
+    let python = cache.join("reference/bin/python");
+    python.exists().then_some(python)
+}
+
+fn compare(preset: Preset, norm: NormKind, segments: &[i64]) -> anyhow::Result<()> {
+    let Some(python) = python() else {
+        anyhow::ensure!(
+            std::env::var_os("COMOVE_REQUIRE_REFERENCE").is_none(),
+            "no Python with torch; scripts/test-reference installs one"
+        );
+        println!("left out: no Python with torch; scripts/test-reference installs one");
+        return Ok(());
+    };
+    let _turn = TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let folder = tempfile::tempdir()?;
+    dump::write_case(folder.path(), &preset.model(norm), segments, 20210420)?;
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/reference/compare.py");
+    let output = Command::new(&python).arg(script).arg(folder.path()).output()?;
+    println!("{}", String::from_utf8_lossy(&output.stdout));
+    anyhow::ensure!(
+        output.status.success(),
+        "{}: {}",
+        output.status,
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Ok(())
+}
+
+#[test]
+fn micro_equals_the_reference() -> anyhow::Result<()> {
+    compare(Preset::Micro, NormKind::Batch, &[5, 9, 9, 2, 7, 5])
+}
+
+#[test]
+fn micro_with_group_norms_equals_the_reference() -> anyhow::Result<()> {
+    compare(Preset::Micro, NormKind::Group, &[5, 9, 9, 2, 7, 5])
+}
+
+#[test]
+#[ignore = "takes minutes and 5 GB of memory; scripts/test-reference runs it"]
+fn paper_equals_the_reference() -> anyhow::Result<()> {
+    compare(Preset::Paper, NormKind::Batch, &[5, 9, 9])
+}
