@@ -1,4 +1,6 @@
 mod check;
+mod checkpoint;
+mod run;
 mod status;
 
 use std::fmt;
@@ -23,8 +25,12 @@ const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 the command line or th
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    #[command(after_help = run::EXAMPLES)]
+    Run(run::RunArgs),
     #[command(after_help = check::EXAMPLES)]
     Check(check::CheckArgs),
+    #[command(after_help = checkpoint::EXAMPLES)]
+    Checkpoint(checkpoint::CheckpointArgs),
     #[command(after_help = status::EXAMPLES)]
     Status(status::StatusArgs),
 }
@@ -32,9 +38,24 @@ enum Command {
 /// Where the configuration comes from.
 #[derive(Debug, Args)]
 struct ConfigArgs {
+    /// What to learn from, in place of the config's streams: URIs, files, folders, or `synthetic:` for moving patterns.
+    #[arg(value_name = "URI|FILE|FOLDER")]
+    sources: Vec<String>,
     /// The config file; the defaults where there is none. What stands on the command line goes before it.
     #[arg(short, long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Size of networks and samples: paper, small or micro.
+    #[arg(long, value_name = "NAME")]
+    preset: Option<String>,
+    /// Where to compute: auto, cpu, cuda or cuda:N.
+    #[arg(long, value_name = "DEVICE")]
+    device: Option<String>,
+    /// The folder that checkpoints are written to.
+    #[arg(long, value_name = "DIR")]
+    checkpoint_dir: Option<PathBuf>,
+    /// End the run in good order after this many steps.
+    #[arg(long, value_name = "N")]
+    max_steps: Option<u64>,
     /// Go on from the newest checkpoint: `always` (there must be one), `if-present` or `never`.
     #[arg(long, value_name = "WHEN", num_args = 0..=1, require_equals = true, default_missing_value = "always")]
     resume: Option<String>,
@@ -52,6 +73,11 @@ struct ConfigArgs {
 impl ConfigArgs {
     fn load(&self) -> Result<Config, ConfigError> {
         let overrides = Overrides {
+            sources: self.sources.clone(),
+            preset: self.preset.clone(),
+            device: self.device.clone(),
+            checkpoint_dir: self.checkpoint_dir.clone(),
+            max_steps: self.max_steps,
             resume: self.resume.clone(),
             max_duration: self.max_duration.clone(),
             listen: self.listen.clone(),
@@ -109,7 +135,9 @@ impl From<anyhow::Error> for Failure {
 /// Reads the command line, does what it says, and tells how that went.
 pub fn main() -> ExitCode {
     let done = match Cli::parse().command {
+        Command::Run(args) => run::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Checkpoint(args) => checkpoint::run(&args),
         Command::Status(args) => status::run(&args),
     };
     match done {

@@ -29,3 +29,5 @@ pub mod telemetry;
 pub mod server;
 
 pub mod config;
+
+pub mod topology;

@@ -1,6 +1,7 @@
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use super::folder::{LATEST, PARTIAL, PRUNED, REPLACED, hidden, step_name, steps_in};
 use super::manifest::{
@@ -44,6 +45,8 @@ pub struct Written {
     pub created_unix: u64,
     /// Bytes of its files.
     pub bytes: u64,
+    /// How long it took to get it on disk.
+    pub took: Duration,
 }
 
 impl CheckpointFolder {
@@ -52,6 +55,7 @@ impl CheckpointFolder {
     /// # Errors
     /// Whatever the file system refuses. The snapshots from before and `latest` are then as they were.
     pub fn write(&self, snapshot: &Snapshot) -> Result<Written, CheckpointError> {
+        let began = Instant::now();
         let partial = hidden(self.root(), snapshot.step, PARTIAL);
         let written = write_files(&partial, snapshot).and_then(|bytes| {
             let path = self.put_in_place(&partial, snapshot.step)?;
@@ -60,6 +64,7 @@ impl CheckpointFolder {
                 step: snapshot.step,
                 created_unix: snapshot.created_unix,
                 bytes,
+                took: began.elapsed(),
             })
         });
         if written.is_err() && partial.exists() {

@@ -19,11 +19,13 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::checkpoint::CheckpointConfig;
 use crate::decode::DecodeConfig;
 use crate::ingest::{IngestConfig, StreamConfig, resolve_streams};
 use crate::replay::ReplayConfig;
 use crate::server::ServerConfig;
 use crate::telemetry::LogConfig;
+use crate::train::TrainConfig;
 use crate::window::WindowConfig;
 use document::Document;
 
@@ -47,6 +49,10 @@ pub struct Config {
     pub decode: DecodeConfig,
     /// `[replay]`.
     pub replay: ReplayConfig,
+    /// `[train]`.
+    pub train: TrainConfig,
+    /// `[checkpoint]`.
+    pub checkpoint: CheckpointConfig,
     /// `[server]`.
     pub server: ServerConfig,
     /// `[log]`.
@@ -86,6 +92,7 @@ impl Config {
     /// Makes the paths that came from the file mean what lies in `folder`. Those of the command line are absolute already.
     fn resolve_paths(&mut self, folder: &Path) {
         let resolve = |path: &mut PathBuf| *path = folder.join(&*path);
+        resolve(&mut self.checkpoint.dir);
         self.ingest.pipelines.iter_mut().for_each(resolve);
         self.server.token_file.iter_mut().for_each(resolve);
         for stream in &mut self.stream {
@@ -98,17 +105,12 @@ impl Config {
     fn check(&self) -> Result<(), ConfigError> {
         let mut problems = Vec::new();
         let mut note = |found: Result<(), String>| problems.extend(found.err());
-        note(
-            resolve_streams(&self.stream)
-                .map(drop)
-                .map_err(|error| error.to_string()),
-        );
-        note(
-            self.log
-                .parse_filter()
-                .map(drop)
-                .map_err(|error| error.to_string()),
-        );
+        note(words(resolve_streams(&self.stream)));
+        note(words(self.train.validate()));
+        note(words(self.window.check(&self.train.preset.sample_spec())));
+        note(words(self.replay.check(self.train.batch_size())));
+        note(self.checkpoint.validate());
+        note(words(self.log.parse_filter()));
         match problems.is_empty() {
             true => Ok(()),
             false => Err(ConfigError::Invalid(problems)),
@@ -125,6 +127,10 @@ impl Config {
         table.iter_mut().for_each(|(_, value)| shorten_floats(value));
         toml::to_string(&table)
     }
+}
+
+fn words<T, E: std::fmt::Display>(found: Result<T, E>) -> Result<(), String> {
+    found.map(drop).map_err(|error| error.to_string())
 }
 
 /// A 32-bit 0.02 becomes 0.019999999552965164 among 64-bit numbers: written as short as it reads back.

@@ -13,6 +13,7 @@ fn read(name: &str) -> String {
 
 /// The page with the examples that stand commented out (`# key = value`, `# [[table]]`) made active.
 fn with_examples(page: &str) -> String {
+    let page = page.replace("kind = \"constant\"", "kind = \"stable_decay\"");
     let is_example = |text: &str| {
         let key = text.split_once(" = ").map(|(key, _)| key);
         let is_key = |key: &str| {
@@ -28,9 +29,11 @@ fn with_examples(page: &str) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// The keys that exist below `path`, as the reader itself lists them when it meets one that does not.
-fn known_keys(path: &[&str]) -> Vec<String> {
+/// The keys that exist below `path`, as the reader itself lists them when it meets one that does not. `table` is what the page
+/// says there: its `kind`, where it has one, decides which keys there are.
+fn known_keys(path: &[&str], table: &Table) -> Vec<String> {
     let mut probe = Table::from_iter([("no_such_key".to_owned(), Value::Integer(0))]);
+    probe.extend(table.get("kind").map(|kind| ("kind".to_owned(), kind.clone())));
     for name in path.iter().rev() {
         let inner = Value::Table(probe);
         let inner = if *name == "stream" {
@@ -50,7 +53,7 @@ fn known_keys(path: &[&str]) -> Vec<String> {
 
 #[track_caller]
 fn assert_complete(path: &[&str], table: &Table) {
-    for key in known_keys(path) {
+    for key in known_keys(path, table) {
         let Some(value) = table.get(&key) else {
             panic!("config/default.toml does not explain {}.{key}", path.join("."));
         };
@@ -86,4 +89,33 @@ fn the_reference_pages_examples_are_legal() {
     let mut document = Document::parse(Path::new("default.toml"), &page).unwrap();
     document.expand_variables(|_| Some("x".to_owned())).unwrap();
     document.deserialize::<Config>().unwrap();
+}
+
+/// Every config that comes with comove, read where its sources exist: those of the examples do not.
+#[test]
+fn the_configs_that_come_with_comove_can_be_read() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("config");
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(&folder).unwrap() {
+        let path = entry.unwrap().path();
+        let mut document = Document::read(&path).unwrap();
+        document.expand_variables(|_| Some("x".to_owned())).unwrap();
+        let config: Config = document.deserialize().unwrap_or_else(|error| panic!("{error}"));
+        config.train.validate().unwrap();
+        config.checkpoint.validate().unwrap();
+        config.replay.check(config.train.batch_size()).unwrap();
+        config.window.check(&config.train.preset.sample_spec()).unwrap();
+        names.push(path.file_name().unwrap().to_string_lossy().into_owned());
+    }
+    names.sort();
+    assert_eq!(
+        names,
+        [
+            "cameras.toml",
+            "compose.toml",
+            "default.toml",
+            "demo.toml",
+            "files.toml"
+        ]
+    );
 }

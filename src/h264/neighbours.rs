@@ -143,7 +143,11 @@ impl Neighbours {
         &self,
         s: &'e SliceDecoder<'_, E, MBAFF>,
     ) -> &'e Edge {
-        if self.b { &s.top[if MBAFF { self.edge_b } else { s.mb_x }] } else { &UNAVAILABLE }
+        if self.b {
+            &s.top[if MBAFF { self.edge_b } else { s.mb_x }]
+        } else {
+            &UNAVAILABLE
+        }
     }
 
     #[inline(always)]
@@ -427,20 +431,40 @@ impl<E: Entropy, const MBAFF: bool> SliceDecoder<'_, E, MBAFF> {
 
     #[inline(always)]
     fn place_b(&self, column: usize) -> Place {
-        Place { pos: if MBAFF { self.n.pos_b } else { self.pos - self.width }, block: 12 + column }
+        Place {
+            pos: if MBAFF {
+                self.n.pos_b
+            } else {
+                self.pos - self.width
+            },
+            block: 12 + column,
+        }
     }
 
     #[inline(always)]
     fn place_c(&self) -> Place {
-        Place { pos: if MBAFF { self.n.pos_c } else { self.pos - self.width + 1 }, block: 12 }
+        Place {
+            pos: if MBAFF {
+                self.n.pos_c
+            } else {
+                self.pos - self.width + 1
+            },
+            block: 12,
+        }
     }
 
     #[inline(always)]
     fn place_d(&self) -> Place {
         if MBAFF {
-            Place { pos: self.n.pos_d, block: self.n.row_d * 4 + 3 }
+            Place {
+                pos: self.n.pos_d,
+                block: self.n.row_d * 4 + 3,
+            }
         } else {
-            Place { pos: self.pos - self.width - 1, block: 15 }
+            Place {
+                pos: self.pos - self.width - 1,
+                block: 15,
+            }
         }
     }
 
@@ -448,8 +472,16 @@ impl<E: Entropy, const MBAFF: bool> SliceDecoder<'_, E, MBAFF> {
     #[inline(always)]
     pub(crate) fn neighbours_16x16(&self, list: usize) -> [(Mv, i8); 3] {
         let n = &self.n;
-        let a = if n.a { self.neighbour(list, self.place_a(0)) } else { UNAVAILABLE_MOTION };
-        let b = if n.b { self.neighbour(list, self.place_b(0)) } else { UNAVAILABLE_MOTION };
+        let a = if n.a {
+            self.neighbour(list, self.place_a(0))
+        } else {
+            UNAVAILABLE_MOTION
+        };
+        let b = if n.b {
+            self.neighbour(list, self.place_b(0))
+        } else {
+            UNAVAILABLE_MOTION
+        };
         let c = if n.c {
             self.neighbour(list, self.place_c())
         } else if n.d {
@@ -463,8 +495,16 @@ impl<E: Entropy, const MBAFF: bool> SliceDecoder<'_, E, MBAFF> {
     /// Fills the neighbours' places of a list's grid, and marks the macroblock's own as not yet available.
     #[inline]
     pub(crate) fn fill_motion(&mut self, list: usize) {
-        let c = if self.n.c { self.neighbour(list, self.place_c()) } else { UNAVAILABLE_MOTION };
-        let d = if self.n.d { self.neighbour(list, self.place_d()) } else { UNAVAILABLE_MOTION };
+        let c = if self.n.c {
+            self.neighbour(list, self.place_c())
+        } else {
+            UNAVAILABLE_MOTION
+        };
+        let d = if self.n.d {
+            self.neighbour(list, self.place_d())
+        } else {
+            UNAVAILABLE_MOTION
+        };
         let grid = &mut self.grid[list];
         (grid.mv[ORIGIN - 4], grid.refs[ORIGIN - 4]) = c;
         (grid.mv[ORIGIN - 9], grid.refs[ORIGIN - 9]) = d;
@@ -505,8 +545,11 @@ impl<E: Entropy, const MBAFF: bool> SliceDecoder<'_, E, MBAFF> {
     /// The rows above and the columns to the left in MBAFF frames.
     fn fill_sides_mbaff(&mut self, list: usize) {
         for column in 0..4 {
-            let (mv, ref_idx) =
-                if self.n.b { self.neighbour(list, self.place_b(column)) } else { UNAVAILABLE_MOTION };
+            let (mv, ref_idx) = if self.n.b {
+                self.neighbour(list, self.place_b(column))
+            } else {
+                UNAVAILABLE_MOTION
+            };
             self.grid[list].mv[ORIGIN - 8 + column] = mv;
             self.grid[list].refs[ORIGIN - 8 + column] = ref_idx;
         }

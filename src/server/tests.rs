@@ -54,7 +54,27 @@ impl Daemon for SmallDaemon {
             stages: self.pulses().into_iter().map(StageView::from).collect(),
             streams: [("running".to_owned(), 1)].into(),
             replay: None,
-            train: None,
+            train: Some(TrainView {
+                preset: "micro".to_owned(),
+                device: "cpu".to_owned(),
+                step: 10,
+                loss: 1.5,
+                context: TaskView {
+                    loss: 1.0,
+                    top1: 0.5,
+                    chance: 0.25,
+                },
+                motion: TaskView {
+                    loss: f64::NAN,
+                    top1: f64::NAN,
+                    chance: f64::NAN,
+                },
+                embedding_std: 0.5,
+                effective_rank: 9.0,
+                samples_per_second: 20.0,
+                learning_rate: 0.1,
+                nonfinite_steps: 0,
+            }),
         }
     }
 
@@ -82,9 +102,10 @@ impl Daemon for SmallDaemon {
             false => Ok(CheckpointView {
                 step: 12,
                 path: "checkpoints/00000012".to_owned(),
-                written_at: "2026-01-01T00:00:00Z".to_owned(),
-                bytes: 9,
                 latest: true,
+                written_at: Some("2026-01-01T00:00:00Z".to_owned()),
+                bytes: Some(9),
+                error: None,
             }),
         }
     }
@@ -288,7 +309,11 @@ fn a_client_reads_what_the_server_says() {
     drop(running.daemon.ledger.receive(7));
     let client = Client::new(&running.address.to_string());
     assert_eq!(client.streams().unwrap(), running.daemon.streams());
-    assert_eq!(client.status().unwrap().state, "running");
+    let status = client.status().unwrap();
+    assert_eq!(status.state, "running");
+    // What is not finite has no place in JSON and comes back as what it was.
+    let train = status.train.unwrap();
+    assert!(train.motion.loss.is_nan() && train.context.loss == 1.0);
     let nobody = Server::bind(&local_config()).unwrap().address();
     let message = Client::new(&format!("http://{nobody}/"))
         .status()

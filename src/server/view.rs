@@ -1,7 +1,9 @@
 use std::collections::BTreeMap;
+use std::time::{Duration, UNIX_EPOCH};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::checkpoint::Listed;
 use crate::ingest::{Fate, LedgerSnapshot};
 use crate::replay::ReplaySnapshot;
 use crate::telemetry::Pulse;
@@ -94,18 +96,23 @@ pub struct TrainView {
     /// Optimiser step, counted over all resumes.
     pub step: u64,
     /// The loss that is minimised.
+    #[serde(deserialize_with = "number_or_null")]
     pub loss: f64,
     /// The key frame's task.
     pub context: TaskView,
     /// The motion's task.
     pub motion: TaskView,
     /// Spread of the embeddings.
+    #[serde(deserialize_with = "number_or_null")]
     pub embedding_std: f64,
     /// Effective rank of the embeddings.
+    #[serde(deserialize_with = "number_or_null")]
     pub effective_rank: f64,
     /// Throughput.
+    #[serde(deserialize_with = "number_or_null")]
     pub samples_per_second: f64,
     /// Learning rate.
+    #[serde(deserialize_with = "number_or_null")]
     pub learning_rate: f64,
     /// Steps left out because something was not finite.
     pub nonfinite_steps: u64,
@@ -115,10 +122,13 @@ pub struct TrainView {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TaskView {
     /// Its loss.
+    #[serde(deserialize_with = "number_or_null")]
     pub loss: f64,
     /// Share of queries whose positive came out nearest.
+    #[serde(deserialize_with = "number_or_null")]
     pub top1: f64,
     /// What that would be without any knowledge.
+    #[serde(deserialize_with = "number_or_null")]
     pub chance: f64,
 }
 
@@ -183,10 +193,35 @@ pub struct CheckpointView {
     pub step: u64,
     /// Folder.
     pub path: String,
-    /// When it was written, RFC 3339.
-    pub written_at: String,
-    /// Size of all its files.
-    pub bytes: u64,
     /// Whether `latest` points at it.
     pub latest: bool,
+    /// When it was written, RFC 3339; null where its manifest is damaged.
+    pub written_at: Option<String>,
+    /// Size of the files that its manifest names; null where that is damaged.
+    pub bytes: Option<u64>,
+    /// What is wrong with its manifest. The other files are not read: `comove checkpoint verify` does that.
+    pub error: Option<String>,
+}
+
+impl From<&Listed> for CheckpointView {
+    fn from(listed: &Listed) -> Self {
+        let manifest = listed.manifest.as_ref();
+        let sound = manifest.ok();
+        Self {
+            step: listed.step,
+            path: listed.path.display().to_string(),
+            latest: listed.latest,
+            written_at: sound.map(|manifest| {
+                let written = UNIX_EPOCH + Duration::from_secs(manifest.created_unix);
+                humantime::format_rfc3339_seconds(written).to_string()
+            }),
+            bytes: sound.map(|manifest| manifest.files.iter().map(|file| file.bytes).sum()),
+            error: manifest.err().map(ToString::to_string),
+        }
+    }
+}
+
+/// JSON has no NaN: what was not finite was written as null.
+fn number_or_null<'de, D: Deserializer<'de>>(value: D) -> Result<f64, D::Error> {
+    Ok(Option::deserialize(value)?.unwrap_or(f64::NAN))
 }

@@ -52,8 +52,6 @@ impl Kind {
     }
 }
 
-/// A decoding job: from a few milliseconds to a stuck decoder.
-const DECODE_SECONDS: &[f64] = &[0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 /// A training step: micro on a GPU to paper on a CPU.
 const STEP_SECONDS: &[f64] = &[0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
 /// A snapshot: a few MB on a local disk to GB on a slow one.
@@ -88,12 +86,20 @@ metrics! {
         "Access units that some stage still holds.";
     STREAM_STATE = "comove_stream_state", Kind::Gauge, Plain, ["stream", "state"],
         "1 for the state that the stream is in, 0 for every other.";
-    STREAM_RESTARTS = "comove_stream_restarts_total", Kind::Counter, Count, ["stream", "reason"],
-        "Times the stream's pipeline was started again, by what had ended it.";
+    STREAM_RESTARTS = "comove_stream_restarts_total", Kind::Counter, Count, ["stream"],
+        "Times the stream's source was opened again after a failure; the log and the API say why.";
+    STREAM_FILES_FAILED = "comove_stream_files_failed_total", Kind::Counter, Count, ["stream"],
+        "Files that could not be read, or not to their end; the log names each.";
+    STREAM_PASSES = "comove_stream_passes_total", Kind::Counter, Count, ["stream"],
+        "Passes over the stream's files that began.";
+    STREAM_PIPELINES_LEFT = "comove_stream_pipelines_left_total", Kind::Counter, Count, ["stream"],
+        "Pipelines that could not be stopped in time and were left behind.";
     STREAM_LAST_UNIT = "comove_stream_last_access_unit_timestamp_seconds", Kind::Gauge, Seconds, ["stream"],
-        "When the stream's newest access unit arrived, 0 before the first.";
+        "When the stream's newest access unit was looked at, 0 before the first.";
+    STREAM_LAST_KEY_FRAME = "comove_stream_last_key_frame_timestamp_seconds", Kind::Gauge, Seconds, ["stream"],
+        "When the stream's newest picture that decoding can start at arrived, 0 before the first.";
     SEGMENTS = "comove_segments_total", Kind::Counter, Count, ["stream"],
-        "Continuous pieces of video that began; nothing that is learned spans two.";
+        "Continuous pieces of video that ended; nothing that is learned spans two.";
     BYTE_BUDGET_USED = "comove_byte_budget_used_bytes", Kind::Gauge, Bytes, [],
         "Compressed media in memory, all streams.";
     BYTE_BUDGET_CAPACITY = "comove_byte_budget_capacity_bytes", Kind::Gauge, Bytes, [],
@@ -116,14 +122,18 @@ metrics! {
         "Pictures that are held to choose windows from.";
     WINDOW_BYTES = "comove_window_buffer_bytes", Kind::Gauge, Bytes, ["stream"],
         "Compressed video and motion that are held to choose windows from.";
+    WINDOWS_IN_FLIGHT = "comove_windows_in_flight", Kind::Gauge, Count, ["stream"],
+        "Windows that are being decoded or wait for it.";
+    WINDOWS_LOST = "comove_windows_lost_total", Kind::Counter, Count, ["stream", "reason"],
+        "Windows chosen that became no sample: every decoder was busy, or the plan failed (not decoded, or not wanted any more).";
+    SCOUT_ERRORS = "comove_scout_errors_total", Kind::Counter, Count, ["stream", "kind"],
+        "Errors in reading a stream, by kind; each kind is logged once a minute at most.";
     SAMPLES_MADE = "comove_samples_made_total", Kind::Counter, Count, ["stream"],
-        "Samples that were assembled and given to replay.";
+        "Samples of the stream that replay took.";
 
     // decode
     DECODE_JOBS = "comove_decode_jobs_total", Kind::Counter, Count, ["outcome"],
         "Decoding jobs that ended, by outcome (done or failed).";
-    DECODE_JOB_SECONDS = "comove_decode_job_seconds", Kind::Histogram(DECODE_SECONDS), Seconds, [],
-        "Time from asking for a job's pictures to having them, its wait in the queue included.";
     DECODE_QUEUED = "comove_decode_queued_jobs", Kind::Gauge, Count, [],
         "Decoding jobs that wait for a decoder.";
     DECODE_QUEUE_CAPACITY = "comove_decode_queue_capacity_jobs", Kind::Gauge, Count, [],
@@ -131,7 +141,7 @@ metrics! {
     DECODE_THREADS = "comove_decode_threads", Kind::Gauge, Count, [],
         "Decoders that work side by side.";
     DECODE_BUSY = "comove_decode_busy_seconds_total", Kind::Counter, Seconds, [],
-        "Time that decoders worked, all together.";
+        "Time that decoders worked, all together. Divided by the jobs: what one takes.";
     DECODE_FED = "comove_decode_units_fed_total", Kind::Counter, Count, [],
         "Access units fed to decoders.";
     DECODE_PICTURES = "comove_decode_pictures_total", Kind::Counter, Count, ["stage"],
@@ -176,6 +186,8 @@ metrics! {
         "Samples that went through the networks in this process.";
     TRAIN_STEP = "comove_train_step", Kind::Gauge, Count, [],
         "The optimiser step that training is at, counted over all resumes.";
+    TRAIN_QUERIES = "comove_train_queries", Kind::Gauge, Count, ["task"],
+        "Queries a step that had something to be compared with, at the last report: clips, or positions whose motion was known.";
     TRAIN_LOSS = "comove_train_loss", Kind::Gauge, Plain, ["task"],
         "Loss at the last report: the context task, the motion task, and joint, which is what is minimised.";
     TRAIN_TOP1 = "comove_train_top1_ratio", Kind::Gauge, Ratio, ["task"],
@@ -183,19 +195,19 @@ metrics! {
     TRAIN_CHANCE = "comove_train_top1_chance_ratio", Kind::Gauge, Ratio, ["task"],
         "What top-1 would be for a network that knows nothing.";
     TRAIN_EMBEDDING_STD = "comove_train_embedding_std", Kind::Gauge, Plain, [],
-        "Standard deviation of the normalised embeddings, mean over dimensions: near 0 when they collapse to a point.";
+        "Spread of the pooled features scaled to length 1: 0 when all are the same (collapse), 1 when they point everywhere alike.";
     TRAIN_EFFECTIVE_RANK = "comove_train_effective_rank", Kind::Gauge, Plain, [],
-        "Effective rank of the embeddings: near 1 when they collapse to a line.";
+        "How many dimensions the last 256 pooled features use: near 1 when they collapse to a line.";
     TRAIN_STEP_SECONDS = "comove_train_step_seconds", Kind::Histogram(STEP_SECONDS), Seconds, [],
-        "Time of an optimiser step, without the wait for its data.";
+        "Time of an optimiser step, without the wait for its data; the mean of each report, once for each of its steps.";
     TRAIN_DATA_WAIT_SECONDS = "comove_train_data_wait_seconds", Kind::Histogram(STEP_SECONDS), Seconds, [],
-        "Time that a step waited for its batch.";
+        "Time that a step waited for its batch; the mean of each report, once for each of its steps.";
     TRAIN_LEARNING_RATE = "comove_train_learning_rate", Kind::Gauge, Plain, [],
         "Learning rate at the last report.";
     TRAIN_GRADIENT_NORM = "comove_train_gradient_norm", Kind::Gauge, Plain, [],
         "Norm of the whole gradient before clipping, at the last report.";
     TRAIN_NONFINITE = "comove_train_nonfinite_steps_total", Kind::Counter, Count, [],
-        "Steps left out because loss or gradient was not finite.";
+        "Steps left out because loss or gradient was not finite, over all resumes.";
     TRAIN_LAST_STEP = "comove_train_last_step_timestamp_seconds", Kind::Gauge, Seconds, [],
         "When the last optimiser step was reported, 0 before the first.";
 

@@ -52,7 +52,9 @@ impl Provenance {
 
     /// Samples taken from a stream so far.
     pub fn samples(&self, stream: &StreamName) -> u64 {
-        self.lock().get(stream.as_str()).map_or(0, |stream| stream.samples)
+        self.lock()
+            .get(stream.as_str())
+            .map_or(0, |stream| stream.samples)
     }
 
     /// For the manifest.

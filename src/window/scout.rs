@@ -10,8 +10,8 @@ use rand_chacha::ChaCha8Rng;
 use super::facts::{FactsReader, ReadError, UnitContent};
 use super::scout_state::ScoutWatch;
 use super::{
-    Assembler, Choice, Chooser, Demand, Ending, Notice, Outcome, Pace, PlanFailed, SamplePlan, SampleSpec, WindowConfig,
-    WindowConfigError,
+    Assembler, Choice, Chooser, Demand, Ending, Notice, Outcome, Pace, PlanFailed, SamplePlan, SampleSpec,
+    WindowConfig, WindowConfigError,
 };
 use crate::decode::{DecodeQueue, QueueFull};
 use crate::h264::DecodeError;

@@ -1,0 +1,72 @@
+use std::time::SystemTime;
+
+use clap::Args;
+use comove::telemetry::start_log;
+use comove::topology::{self, RunError, RunSummary};
+
+use super::{ConfigArgs, Failure};
+
+pub(super) const EXAMPLES: &str = "Examples:
+  comove run video.mp4 archive/                     learn from a file and a folder until both are over
+  comove run rtsp://camera/stream1 --max-duration 8h
+  comove run -c config/cameras.toml --resume=if-present   as a service
+  comove run synthetic: --max-steps 200             no video at hand
+
+Signals: SIGINT and SIGTERM end the run in good order (a second one at once), SIGUSR1 writes a checkpoint.";
+
+/// Learn from streams, until they are over or told to stop.
+#[derive(Debug, Args)]
+pub(super) struct RunArgs {
+    #[command(flatten)]
+    config: ConfigArgs,
+}
+
+pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
+    let config = args.config.load()?;
+    start_log(&config.log)?;
+    if config.stream.is_empty() {
+        return Err(Failure::Usage(RunError::NoStreams.to_string()));
+    }
+    let began = SystemTime::now();
+    match topology::run(config) {
+        Ok(summary) => {
+            tell(&summary, began);
+            Ok(())
+        }
+        Err(error) => Err(Failure::Failed(error.into())),
+    }
+}
+
+fn tell(summary: &RunSummary, began: SystemTime) {
+    let took = began.elapsed().unwrap_or_default().as_secs();
+    println!("ended after {took} s: {}", summary.reason);
+    for stream in &summary.streams {
+        let short = match stream.short_videos {
+            0 => String::new(),
+            videos => format!(", {videos} videos too short for one"),
+        };
+        let failure = stream
+            .last_failure
+            .as_ref()
+            .map(|why| format!("; {why}"))
+            .unwrap_or_default();
+        println!(
+            "  {}: {} access units, {} samples{short}{failure}",
+            stream.name, stream.received, stream.samples
+        );
+    }
+    let train = &summary.train;
+    println!(
+        "  {} steps, {} of them in this run",
+        train.step, train.steps_taken
+    );
+    if let Some(report) = &train.report {
+        println!(
+            "  loss {:.3}; top-1 of context {:.2} (chance {:.2}), of motion {:.3} (chance {:.3})",
+            report.loss, report.context_top1, report.context_chance, report.motion_top1, report.motion_chance
+        );
+    }
+    if let Some(snapshot) = &train.snapshot {
+        println!("  checkpoint {}", snapshot.path.display());
+    }
+}

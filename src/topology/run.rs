@@ -1,0 +1,527 @@
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use ractor::Actor;
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::board::{Board, Phase, StreamEntry, TrainBoard};
+use super::signals::{Asked, Signals};
+use super::stream_group::{SharedParts, StreamSetup};
+use super::supervisor::{Supervisor, SupervisorMessage, SupervisorParts};
+use super::watched_source::WatchedReplay;
+use super::{Prepared, Provenance, RunError, prepare};
+use crate::checkpoint;
+use crate::config::{Config, Resume};
+use crate::decode::DecodePool;
+use crate::ingest::ByteBudget;
+use crate::replay::Replay;
+use crate::server::{Daemon, Server};
+use crate::telemetry::{CheckpointMetrics, Heartbeat, Registry, TrainMetrics};
+use crate::train::{
+    self, Command, EndReason, TrainError, TrainEvent, TrainHandle, TrainSummary, TrainerParts,
+};
+
+/// How long the trainer may go without asking for a batch: the longest step of `paper` on a slow CPU.
+const TRAIN_SILENCE: Duration = Duration::from_secs(600);
+
+/// How long the supervisor may go without looking after its streams.
+const SUPERVISOR_SILENCE: Duration = Duration::from_secs(30);
+
+/// How long the streams may take to stop when the run ends.
+const STREAMS_DEADLINE: Duration = Duration::from_secs(5);
+
+/// How a run ended.
+#[derive(Clone, Debug)]
+pub struct RunSummary {
+    /// What ended it.
+    pub reason: String,
+    /// How training went.
+    pub train: TrainSummary,
+    /// How each stream ended.
+    pub streams: Vec<StreamOutcome>,
+}
+
+/// A stream when the run ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StreamOutcome {
+    /// Its name.
+    pub name: String,
+    /// Access units received.
+    pub received: u64,
+    /// Samples that replay took from it, over all runs that led here.
+    pub samples: u64,
+    /// Videos too short for one sample.
+    pub short_videos: u64,
+    /// What failed last.
+    pub last_failure: Option<String>,
+}
+
+/// Runs until the sources are over and trained on, a limit is reached, training fails, or SIGINT or SIGTERM comes.
+///
+/// # Errors
+/// [`RunError`]: what kept it from starting, or from ending well.
+pub fn run(config: Config) -> Result<RunSummary, RunError> {
+    if config.stream.is_empty() {
+        return Err(RunError::NoStreams);
+    }
+    let server = Server::bind(&config.server)?;
+    let prepared = prepare(&config)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_name("control")
+        .enable_all()
+        .build()
+        .map_err(|source| RunError::System {
+            what: "the control threads did not start",
+            source,
+        })?;
+    let ended = runtime.block_on(Run::start_and_end(config, server, prepared));
+    // A request that hangs on a slow disk must not hold the end up.
+    runtime.shutdown_timeout(Duration::from_secs(2));
+    ended
+}
+
+struct Run {
+    board: Arc<Board>,
+    pool: DecodePool,
+    trainer: mpsc::Receiver<Result<TrainSummary, TrainError>>,
+    supervisor: ractor::ActorRef<SupervisorMessage>,
+    all_over: watch::Receiver<bool>,
+    max_duration: Option<Duration>,
+    signals: Signals,
+}
+
+/// Why the run's work is over.
+enum Over {
+    Told(&'static str),
+    MaxDuration(Duration),
+    Trainer(Result<TrainSummary, TrainError>),
+}
+
+impl Run {
+    async fn start_and_end(
+        config: Config,
+        server: Server,
+        prepared: Prepared,
+    ) -> Result<RunSummary, RunError> {
+        let registry = Registry::new(SystemTime::now());
+        let stop_server = CancellationToken::new();
+        let mut run = Self::start(config, prepared, &registry).await?;
+        let upkeep = tokio::spawn(registry.clone().keep_up());
+        let daemon: Arc<dyn Daemon> = run.board.clone();
+        let serving = tokio::spawn(server.serve(daemon, registry, stop_server.clone()));
+        let over = run.work().await;
+        let ended = run.end(over).await;
+        stop_server.cancel();
+        if let Ok(Err(error)) = serving.await {
+            tracing::error!(%error, "the server failed");
+        }
+        upkeep.abort();
+        ended
+    }
+
+    async fn start(config: Config, prepared: Prepared, registry: &Registry) -> Result<Self, RunError> {
+        let started = Instant::now();
+        let signals = Signals::new()?;
+        let spec = config.train.preset.sample_spec();
+        let seed = config.train.seed;
+        let budget = ByteBudget::new(config.ingest.memory.as_u64() as usize);
+        let replay = Arc::new(Replay::new(
+            &config.replay,
+            config.train.batch_size(),
+            ChaCha8Rng::seed_from_u64(seed),
+        )?);
+        let pool = DecodePool::start(&config.decode)?;
+        let provenance = Provenance::default();
+        let train_heartbeat = Heartbeat::new("train", TRAIN_SILENCE, started);
+        let supervisor_heartbeat = Heartbeat::new("streams", SUPERVISOR_SILENCE, started);
+        let (events, trainer_said) = crossbeam_channel::unbounded();
+        let trainer = start_trainer(
+            &config,
+            &provenance,
+            WatchedReplay {
+                replay: replay.clone(),
+                heartbeat: train_heartbeat.clone(),
+            },
+            events,
+        )?;
+        let entries: Vec<_> = prepared
+            .sources
+            .iter()
+            .map(|checked| {
+                let source = checked.source.to_string();
+                provenance.name_source(&checked.name, &source);
+                Arc::new(StreamEntry::new(
+                    checked.name.clone(),
+                    source,
+                    checked.config.enabled,
+                ))
+            })
+            .collect();
+        let board = Arc::new(Board {
+            started,
+            streams: entries.clone(),
+            replay: replay.clone(),
+            decoders: pool.queue(),
+            budget: budget.clone(),
+            provenance: provenance.clone(),
+            checkpoints: config.checkpoint.dir.clone(),
+            commands: trainer.commands(),
+            heartbeats: vec![train_heartbeat, supervisor_heartbeat.clone()],
+            train: TrainBoard {
+                preset: config.train.preset.name().to_owned(),
+                device: format!("{:?}", trainer.device()).to_lowercase(),
+                ..TrainBoard::default()
+            }
+            .into(),
+            phase: Phase::default().into(),
+        });
+        registry.collect_with({
+            let board = board.clone();
+            move |page| board.collect(page)
+        });
+        follow_trainer(trainer_said, board.clone(), registry, trainer.first_step());
+        let (all_over_tx, all_over) = watch::channel(false);
+        let shared = Arc::new(SharedParts {
+            ingest: config.ingest.clone(),
+            window: config.window.clone(),
+            spec,
+            templates: prepared.templates,
+            budget,
+            decoders: pool.queue(),
+            replay,
+            provenance,
+            wall_clock: Arc::new(unix_now_ns),
+            seed,
+        });
+        let streams = prepared
+            .sources
+            .into_iter()
+            .zip(entries)
+            .map(|(checked, entry)| StreamSetup {
+                source: checked.source,
+                config: checked.config,
+                entry,
+            });
+        let parts = SupervisorParts {
+            shared,
+            streams: streams.collect(),
+            heartbeat: supervisor_heartbeat,
+            all_over: all_over_tx,
+        };
+        let (supervisor, _) =
+            Actor::spawn(None, Supervisor, parts)
+                .await
+                .map_err(|error| RunError::Actor {
+                    what: "the supervisor of streams".to_owned(),
+                    reason: error.to_string(),
+                })?;
+        tracing::info!(
+            streams = board.streams.len(),
+            preset = board.train().preset,
+            device = board.train().device,
+            step = trainer.first_step(),
+            "learning begins"
+        );
+        board.enter(Phase::Running);
+        Ok(Self {
+            board: board.clone(),
+            pool,
+            trainer: join_apart(trainer, board.clone()),
+            supervisor,
+            all_over,
+            max_duration: config.run.max_duration,
+            signals,
+        })
+    }
+
+    /// Until something ends the run.
+    async fn work(&mut self) -> Over {
+        let deadline = async {
+            match self.max_duration {
+                Some(limit) => {
+                    tokio::time::sleep(limit).await;
+                    limit
+                }
+                None => std::future::pending().await,
+            }
+        };
+        tokio::pin!(deadline);
+        loop {
+            tokio::select! {
+                asked = self.signals.next() => match asked {
+                    Asked::End(signal) => return Over::Told(signal),
+                    Asked::Snapshot => self.board.snapshot_by_signal(),
+                },
+                limit = &mut deadline => return Over::MaxDuration(limit),
+                ended = self.trainer.recv() => return Over::Trainer(ended.unwrap_or_else(|| Err(lost_trainer()))),
+                changed = self.all_over.changed() => {
+                    if changed.is_err() {
+                        // Only a supervisor that failed drops its end; its streams went with it.
+                        tracing::error!("the supervisor of streams has failed");
+                        self.board.replay.sources_ended();
+                        self.all_over = watch::channel(true).1;
+                    } else if *self.all_over.borrow_and_update() {
+                        tracing::info!("all streams are over; training goes on with what replay holds");
+                        self.board.replay.sources_ended();
+                    } else {
+                        self.board.replay.sources_started();
+                    }
+                }
+            }
+        }
+    }
+
+    /// Ends in good order: ingest stops, the step under way is finished, a snapshot is written.
+    async fn end(mut self, over: Over) -> Result<RunSummary, RunError> {
+        self.board.enter(Phase::Stopping);
+        let mut trained = None;
+        let reason = match over {
+            Over::Told(signal) => signal.to_owned(),
+            Over::MaxDuration(limit) => {
+                format!(
+                    "the time limit of {} is reached",
+                    humantime::format_duration(limit)
+                )
+            }
+            Over::Trainer(ended) => {
+                let reason = match &ended {
+                    Ok(summary) => reason_of(&summary.reason),
+                    Err(error) => error.to_string(),
+                };
+                trained = Some(ended);
+                reason
+            }
+        };
+        tracing::info!(reason, "the run ends");
+        // The step under way is finished while the streams stop. A trainer that has ended needs no word.
+        let _ = self.board.commands.send(Command::Stop);
+        self.board.replay.close();
+        self.board.budget.close();
+        let stop = |reply| SupervisorMessage::StopAll {
+            deadline: STREAMS_DEADLINE,
+            reply,
+        };
+        let stopping = self.supervisor.call(stop, Some(STREAMS_DEADLINE * 2));
+        tokio::select! {
+            _ = stopping => {}
+            Asked::End(_) = self.signals.next() => return Err(RunError::Impatience),
+        }
+        let trained = match trained {
+            Some(trained) => trained,
+            None => tokio::select! {
+                ended = self.trainer.recv() => ended.unwrap_or_else(|| Err(lost_trainer())),
+                Asked::End(_) = self.signals.next() => return Err(RunError::Impatience),
+            },
+        };
+        self.supervisor.stop(None);
+        let pool = self.pool;
+        // Decoders finish the jobs that have begun; a hung one has a deadline of its own.
+        let _ = tokio::time::timeout(
+            STREAMS_DEADLINE,
+            tokio::task::spawn_blocking(move || pool.close()),
+        )
+        .await;
+        let train = trained?;
+        let streams: Vec<_> = self
+            .board
+            .streams
+            .iter()
+            .map(|entry| outcome(entry, &self.board))
+            .collect();
+        for stream in &streams {
+            tracing::info!(
+                stream = stream.name,
+                access_units = stream.received,
+                samples = stream.samples,
+                short_videos = stream.short_videos,
+                "the stream's account"
+            );
+        }
+        let saved_step = train.snapshot.as_ref().map(|snapshot| snapshot.step);
+        if train.steps_taken > 0 && saved_step != Some(train.step) {
+            return Err(RunError::LastCheckpoint {
+                step: train.step,
+                saved_step,
+            });
+        }
+        if train.steps_taken == 0 && matches!(train.reason, EndReason::DataEnded(_)) {
+            return Err(RunError::NothingLearned(why_nothing(&streams, &reason)));
+        }
+        Ok(RunSummary {
+            reason,
+            train,
+            streams,
+        })
+    }
+}
+
+/// Where training goes on from, as the config wants it.
+fn resume_from(config: &Config) -> Result<Option<PathBuf>, RunError> {
+    let dir = &config.checkpoint.dir;
+    let newest = match dir.exists() {
+        true => checkpoint::list(dir)?
+            .into_iter()
+            .max_by_key(|snapshot| snapshot.step),
+        false => None,
+    };
+    match (config.run.resume, newest) {
+        (Resume::Never, None) | (Resume::IfPresent, None) => Ok(None),
+        // A run that begins anew in the same folder would mix with it, and its own snapshots would be the older ones.
+        (Resume::Never, Some(newest)) => Err(RunError::CheckpointsPresent {
+            dir: dir.clone(),
+            step: newest.step,
+        }),
+        (Resume::IfPresent | Resume::Always, _) => Ok(Some(dir.clone())),
+    }
+}
+
+fn start_trainer(
+    config: &Config,
+    provenance: &Provenance,
+    source: WatchedReplay,
+    events: crossbeam_channel::Sender<TrainEvent>,
+) -> Result<TrainHandle, RunError> {
+    let resume = resume_from(config)?;
+    if let Some(from) = &resume {
+        let earlier = checkpoint::show(from)?.provenance;
+        match serde_json::from_value(earlier) {
+            Ok(earlier) => provenance.continue_from(earlier),
+            Err(error) => {
+                tracing::warn!(%error, "the checkpoint does not say what it learned from; that begins anew")
+            }
+        }
+    }
+    let config_text = config.resolved_toml().map_err(|error| RunError::System {
+        what: "the config has no TOML form",
+        source: std::io::Error::other(error),
+    })?;
+    let learned_from = provenance.clone();
+    Ok(train::spawn(TrainerParts {
+        config: config.train.clone(),
+        checkpoint: Some(config.checkpoint.clone()),
+        resume,
+        config_text,
+        provenance: Box::new(move || learned_from.to_json()),
+        source: Box::new(source),
+        // Whoever follows the trainer outlives it.
+        on_event: Box::new(move |event| drop(events.send(event))),
+    })?)
+}
+
+/// Turns what the trainer says into logs, metrics and the board's figures, on a thread of its own.
+fn follow_trainer(
+    said: crossbeam_channel::Receiver<TrainEvent>,
+    board: Arc<Board>,
+    registry: &Registry,
+    first_step: u64,
+) {
+    let train = TrainMetrics::new(registry, first_step);
+    let checkpoints = CheckpointMetrics::new(registry);
+    let follow = move || {
+        for event in said {
+            match event {
+                TrainEvent::Report(report) => {
+                    train.report(&report, SystemTime::now());
+                    tracing::info!(
+                        step = report.step,
+                        loss = format_args!("{:.3}", report.loss),
+                        context = format_args!("{:.3}", report.context_loss),
+                        motion = format_args!("{:.3}", report.motion_loss),
+                        context_top1 = format_args!("{:.2}", report.context_top1),
+                        motion_top1 = format_args!("{:.3}", report.motion_top1),
+                        samples_per_second = format_args!("{:.1}", report.samples_per_second),
+                        "trained"
+                    );
+                    board.train().report = Some(report);
+                }
+                TrainEvent::SnapshotWritten(written) => {
+                    checkpoints.written(written.step, written.bytes, written.took, SystemTime::now());
+                    tracing::info!(step = written.step, path = %written.path.display(), "checkpoint written");
+                }
+                TrainEvent::SnapshotFailed { step, reason } => {
+                    checkpoints.failed();
+                    tracing::error!(
+                        step,
+                        reason,
+                        "a checkpoint could not be written; the one before it stands"
+                    );
+                }
+                TrainEvent::PruneFailed { reason } => {
+                    tracing::warn!(reason, "old checkpoints could not be deleted");
+                }
+                TrainEvent::Paused => tracing::info!("training pauses"),
+                TrainEvent::Resumed => tracing::info!("training goes on"),
+            }
+        }
+    };
+    if let Err(error) = thread::Builder::new().name("train-events".into()).spawn(follow) {
+        tracing::error!(%error, "no thread to follow the trainer: its metrics and log lines are missing");
+    }
+}
+
+/// Waits for the trainer's end on a thread of its own.
+fn join_apart(trainer: TrainHandle, board: Arc<Board>) -> mpsc::Receiver<Result<TrainSummary, TrainError>> {
+    let (tell, told) = mpsc::channel(1);
+    let wait = move || {
+        let ended = trainer.join();
+        board.train().ended = Some(match &ended {
+            Ok(summary) => reason_of(&summary.reason),
+            Err(error) => error.to_string(),
+        });
+        // A run that was told to end at once has gone.
+        let _ = tell.blocking_send(ended);
+    };
+    if let Err(error) = thread::Builder::new().name("train-end".into()).spawn(wait) {
+        // The sender went with the closure: whoever waits sees that at once.
+        tracing::error!(%error, "no thread to wait for the trainer");
+    }
+    told
+}
+
+fn lost_trainer() -> TrainError {
+    TrainError::Source("the trainer's end was not seen".to_owned())
+}
+
+fn reason_of(end: &EndReason) -> String {
+    match end {
+        EndReason::Stopped => "training was told to stop".to_owned(),
+        EndReason::MaxSteps => "the limit of steps is reached".to_owned(),
+        EndReason::DataEnded(why) => why.clone(),
+    }
+}
+
+fn outcome(entry: &StreamEntry, board: &Board) -> StreamOutcome {
+    StreamOutcome {
+        name: entry.name.to_string(),
+        received: entry.ledger.snapshot().received,
+        samples: board.provenance.samples(&entry.name),
+        short_videos: entry.scout().chooser.short_videos,
+        last_failure: entry.state().1,
+    }
+}
+
+fn why_nothing(streams: &[StreamOutcome], reason: &str) -> String {
+    let each = streams.iter().map(|stream| {
+        let failure = stream
+            .last_failure
+            .as_ref()
+            .map(|why| format!(", {why}"))
+            .unwrap_or_default();
+        format!(
+            "stream {}: {} access units, {} samples, {} videos too short{failure}",
+            stream.name, stream.received, stream.samples, stream.short_videos
+        )
+    });
+    format!("{reason}; {}", each.collect::<Vec<_>>().join("; "))
+}
+
+fn unix_now_ns() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+}

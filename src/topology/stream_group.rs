@@ -1,0 +1,133 @@
+use std::sync::Arc;
+
+use ractor::{Actor, ActorRef};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+
+use super::board::StreamEntry;
+use super::supervisor::SupervisorMessage;
+use super::{Provenance, RunError};
+use crate::decode::DecodeQueue;
+use crate::ingest::{
+    ByteBudget, IngestConfig, SourceKind, StreamActor, StreamConfig, StreamMessage, StreamParts, Templates,
+    WallClock,
+};
+use crate::replay::Replay;
+use crate::window::{Pace, SampleSpec, ScoutHandle, ScoutParts, WindowConfig, spawn_scout};
+
+/// Access units that may lie between GStreamer and a scout. Their bytes are bounded by the budget; this bounds their number.
+const ITEMS_BETWEEN: usize = 64;
+
+/// What all streams of a run share.
+pub(super) struct SharedParts {
+    pub ingest: IngestConfig,
+    pub window: WindowConfig,
+    pub spec: SampleSpec,
+    pub templates: Templates,
+    pub budget: ByteBudget,
+    pub decoders: DecodeQueue,
+    pub replay: Arc<Replay>,
+    pub provenance: Provenance,
+    pub wall_clock: WallClock,
+    pub seed: u64,
+}
+
+/// What stays of a stream when its group is started again.
+pub(super) struct StreamSetup {
+    pub source: SourceKind,
+    pub config: StreamConfig,
+    pub entry: Arc<StreamEntry>,
+}
+
+/// A stream at work: the actor that keeps its source open, and the scout that reads its access units.
+pub(super) struct StreamGroup {
+    pub actor: ActorRef<StreamMessage>,
+    pub scout: ScoutHandle,
+}
+
+impl StreamSetup {
+    /// Starts the group, its actor linked to `supervisor`. `generation` counts the starts of this stream's group.
+    pub async fn start(
+        &self,
+        shared: &SharedParts,
+        supervisor: &ActorRef<SupervisorMessage>,
+        generation: u64,
+    ) -> Result<StreamGroup, RunError> {
+        let name = &self.entry.name;
+        let seed = seed_of(shared.seed, name.as_str(), generation);
+        let (items, arriving) = crossbeam_channel::bounded(ITEMS_BETWEEN);
+        let provenance = shared.provenance.clone();
+        let scout = spawn_scout(ScoutParts {
+            stream: name.clone(),
+            pace: match self.source.is_live() {
+                true => Pace::Live,
+                false => Pace::File,
+            },
+            spec: shared.spec,
+            config: shared.window.clone(),
+            items: arriving,
+            decoders: shared.decoders.clone(),
+            replay: shared.replay.clone(),
+            rng: ChaCha8Rng::seed_from_u64(seed),
+            wall_clock: shared.wall_clock.clone(),
+            on_sample: Arc::new(move |plan, _id| provenance.record(plan)),
+        })?;
+        self.entry.watch_scout(scout.watch.clone());
+        let reports = supervisor.clone();
+        let parts = StreamParts {
+            name: name.clone(),
+            source: self.source.clone(),
+            config: self.config.clone(),
+            ingest: shared.ingest.clone(),
+            templates: shared.templates.clone(),
+            ledger: self.entry.ledger.clone(),
+            budget: shared.budget.clone(),
+            items,
+            wall_clock: shared.wall_clock.clone(),
+            random_seed: seed,
+            // A supervisor that has stopped needs to hear no more.
+            report: Arc::new(move |report| drop(reports.cast(SupervisorMessage::Report(report)))),
+        };
+        let actor_name = format!("stream-{name}-{generation}");
+        let (actor, _) = Actor::spawn_linked(
+            Some(actor_name.clone()),
+            StreamActor,
+            parts,
+            supervisor.get_cell(),
+        )
+        .await
+        .map_err(|error| RunError::Actor {
+            what: actor_name,
+            reason: error.to_string(),
+        })?;
+        Ok(StreamGroup { actor, scout })
+    }
+}
+
+/// Another seed for each stream and start, from the run's.
+fn seed_of(run_seed: u64, stream: &str, generation: u64) -> u64 {
+    // FNV-1a: fixed for ever, unlike the standard library's hasher.
+    let bytes = stream.bytes().chain(generation.to_le_bytes());
+    bytes.fold(run_seed ^ 0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn streams_and_restarts_have_seeds_of_their_own() {
+        let seeds = [
+            seed_of(1, "a", 0),
+            seed_of(1, "b", 0),
+            seed_of(1, "a", 1),
+            seed_of(2, "a", 0),
+        ];
+        for (i, seed) in seeds.iter().enumerate() {
+            assert!(!seeds[..i].contains(seed));
+        }
+        assert_eq!(seeds[0], seed_of(1, "a", 0));
+    }
+}
