@@ -9,8 +9,8 @@ use super::overlay::{OverlayStyle, draw_arrow, fill};
 /// Arrows of the wheel.
 const SPOKES: u32 = 16;
 
-/// Sides of a letter's dots, in output pixels.
-const DOT: f32 = 2.0;
+/// Part of a picture's width that the wheel's radius takes, about.
+const RADIUS_PART: f32 = 1.0 / 24.0;
 
 /// Digits, three columns by five rows; a row a number, the leftmost column its highest bit.
 const DIGITS: [[u8; 5]; 10] = [
@@ -41,10 +41,11 @@ fn round_motion(arrow_per_pixel: f32, wanted: f32) -> u32 {
 /// Draws the legend into the lower right corner. Pictures too small for it go without.
 pub(super) fn draw_legend(canvas: &mut Pixmap, style: OverlayStyle) {
     let arrow_per_pixel = style.gain * style.scale as f32;
-    let motion = round_motion(arrow_per_pixel, 28.0);
+    let motion = round_motion(arrow_per_pixel, RADIUS_PART * canvas.width() as f32);
+    let dot = (canvas.width() as f32 / 320.0).floor().max(2.0);
     let radius = motion as f32 * arrow_per_pixel;
-    let side = (2.0 * radius + 20.0).max(60.0);
-    let height = side + 5.0 * DOT + 6.0;
+    let side = (2.0 * radius + 20.0).max(30.0 * dot);
+    let height = side + 5.0 * dot + 6.0;
     let (width, bottom) = (canvas.width() as f32, canvas.height() as f32);
     if side * 2.0 > width || height * 2.0 > bottom {
         return;
@@ -60,26 +61,26 @@ pub(super) fn draw_legend(canvas: &mut Pixmap, style: OverlayStyle) {
         let end = [centre[0] + radius * x, centre[1] + radius * y];
         draw_arrow(canvas, start, end, direction_colour(x, y), 1.4);
     }
-    draw_number(canvas, motion, centre[0], top + side - 2.0);
+    draw_number(canvas, motion, centre[0], top + side - 2.0, dot);
 }
 
 /// Draws a number and its unit, centred on `middle`, letters 5 dots high.
-fn draw_number(canvas: &mut Pixmap, number: u32, middle: f32, top: f32) {
+fn draw_number(canvas: &mut Pixmap, number: u32, middle: f32, top: f32, dot: f32) {
     let digits = number.to_string();
     let digits = digits.bytes().map(|byte| DIGITS[usize::from(byte - b'0')]);
     let letters: Vec<[u8; 5]> = digits.chain(UNIT).collect();
     // Whole pixels: dots between pixels would blur.
-    let mut left = (middle - DOT * (4.0 * letters.len() as f32 - 1.0) / 2.0).round();
+    let mut left = (middle - dot * (4.0 * letters.len() as f32 - 1.0) / 2.0).round();
     for letter in letters {
         for (row, bits) in letter.into_iter().enumerate() {
             for column in 0..3_usize {
                 if bits >> (2 - column) & 1 == 1 {
-                    let (x, y) = (left + DOT * column as f32, top.round() + DOT * row as f32);
-                    fill(canvas, x, y, DOT, DOT, Color::WHITE);
+                    let (x, y) = (left + dot * column as f32, top.round() + dot * row as f32);
+                    fill(canvas, x, y, dot, dot, Color::WHITE);
                 }
             }
         }
-        left += 4.0 * DOT;
+        left += 4.0 * dot;
     }
 }
 

@@ -127,11 +127,13 @@ pub struct ReferenceFacts {
 /// How fast the motion was extracted, on one thread, without demuxing.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct SpeedFacts {
-    /// Frames per second of the wall clock.
+    /// Frames per second of the wall clock: less where other programs run too.
     pub frames_per_second: f64,
     /// Seconds on the wall clock.
     pub wall_seconds: f64,
-    /// Seconds of the processor; null where the system does not tell.
+    /// Frames per second of one processor's time; null where that is not known.
+    pub frames_per_cpu_second: Option<f64>,
+    /// Seconds of processor time; null where the system does not tell, or too few for its clock.
     pub cpu_seconds: Option<f64>,
 }
 
@@ -216,15 +218,14 @@ impl fmt::Display for InspectReport {
             None => writeln!(f, "Motion:   none: no picture has a motion vector")?,
         }
         let speed = &self.speed;
-        write!(
-            f,
-            "Speed:    {:.0} frames/s on one thread ({:.3} s",
-            speed.frames_per_second, speed.wall_seconds
-        )?;
-        match speed.cpu_seconds {
-            Some(cpu) => writeln!(f, ", {cpu:.3} s of the processor)")?,
-            None => writeln!(f, ")")?,
+        match speed.frames_per_cpu_second.zip(speed.cpu_seconds) {
+            Some((frames, seconds)) => {
+                write!(f, "Speed:    {frames:.0} frames/s of one core ({seconds:.2} s; ")?
+            }
+            None => write!(f, "Speed:    (")?,
         }
+        let (frames, seconds) = (speed.frames_per_second, speed.wall_seconds);
+        writeln!(f, "on the wall clock {frames:.0} frames/s, {seconds:.3} s)")?;
         self.fmt_errors(f)?;
         if let Some(overlay) = &self.overlay {
             writeln!(

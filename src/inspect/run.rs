@@ -1,5 +1,6 @@
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::time::Duration;
 
 use gstreamer as gst;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -20,6 +21,8 @@ use crate::ingest::VideoFormat;
 
 /// Errors kept for the report; all are counted.
 const KEPT_ERRORS: usize = 1000;
+/// Less processor time is not reported.
+const LEAST_CPU_TIME: Duration = Duration::from_millis(50);
 /// Frame ids kept of past B frames: more than a decoder can refer to.
 const RECENT_B_FRAMES: usize = 64;
 
@@ -108,11 +111,15 @@ fn spinner() -> ProgressBar {
 }
 
 fn speed_facts(frames: usize, taken: TimeTaken) -> SpeedFacts {
-    let seconds = taken.wall.as_secs_f64();
+    let frames = frames as f64;
+    let wall_seconds = taken.wall.as_secs_f64();
+    // The system's count rises in steps of some milliseconds: below that it says nothing.
+    let cpu = taken.cpu.filter(|&cpu| cpu >= LEAST_CPU_TIME);
     SpeedFacts {
-        frames_per_second: frames as f64 / seconds.max(1e-9),
-        wall_seconds: seconds,
-        cpu_seconds: taken.cpu.map(|cpu| cpu.as_secs_f64()),
+        frames_per_second: frames / wall_seconds.max(1e-9),
+        wall_seconds,
+        frames_per_cpu_second: cpu.map(|cpu| frames / cpu.as_secs_f64()),
+        cpu_seconds: cpu.map(|cpu| cpu.as_secs_f64()),
     }
 }
 

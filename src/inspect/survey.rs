@@ -85,12 +85,14 @@ impl Survey {
         }
         let new_segment = self.last_frame.is_none_or(|(segment, _)| segment != unit.segment);
         self.last_frame = Some(key);
-        self.epoch += u32::from(header.idr || new_segment);
+        // After operation 5 a frame counts as if its own count were 0 (clause 8.2.1).
+        let poc = if header.mmco5 { 0 } else { header.poc };
+        self.epoch += u32::from(header.idr || header.mmco5 || new_segment);
         pictures.frames += 1;
         self.frames.push(FrameRecord {
             place: Place {
                 epoch: self.epoch,
-                poc: header.poc,
+                poc,
             },
             entry: match header.recovery_point {
                 _ if header.idr => Entry::Idr,
@@ -222,5 +224,115 @@ impl Survey {
                 .filter(|&seconds| seconds > 0.0)
                 .map(|seconds| all as f64 / seconds),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::h264::{SliceType, SliceTypes};
+
+    fn header(slice_type: SliceType, poc: i32) -> PictureHeader {
+        let mut slice_types = SliceTypes::default();
+        slice_types.insert(slice_type);
+        PictureHeader {
+            slice_types,
+            poc,
+            slices: 1,
+            nal_ref_idc: 1,
+            ..PictureHeader::default()
+        }
+    }
+
+    fn unit(bytes: u64, pts_ms: u64) -> UnitFacts {
+        UnitFacts {
+            segment: 0,
+            bytes,
+            pts_ns: Some(pts_ms * 1_000_000),
+        }
+    }
+
+    /// IDR, P, B that is no reference: 25 frames a second.
+    fn short_stream() -> Survey {
+        let mut survey = Survey::default();
+        let idr = PictureHeader {
+            idr: true,
+            ..header(SliceType::I, 0)
+        };
+        let b = PictureHeader {
+            nal_ref_idc: 0,
+            ..header(SliceType::B, 2)
+        };
+        survey.add_picture(&idr, 1, unit(100, 0), true);
+        survey.add_picture(&header(SliceType::P, 4), 2, unit(50, 80), true);
+        survey.add_picture(&b, 3, unit(10, 40), true);
+        survey
+    }
+
+    #[test]
+    fn frames_are_counted_by_type_and_their_bits_are_averaged() {
+        let survey = short_stream();
+        let facts = survey.picture_facts();
+        assert_eq!(
+            (facts.frames, facts.i, facts.p, facts.b, facts.idr),
+            (3, 1, 1, 1, 1)
+        );
+        assert_eq!(survey.ranks(), [0, 2, 1]);
+        assert_eq!((survey.poc_per_frame(), survey.reorder_depth()), (2, 1));
+        assert_eq!(survey.reference_counts(), (0, 1));
+        let seconds = survey.duration_seconds(Some([25, 1])).unwrap();
+        assert!((seconds - 0.12).abs() < 1e-9);
+        let bits = survey.bit_facts(Some(seconds));
+        assert_eq!(
+            (bits.per_i, bits.per_p, bits.per_b),
+            (Some(800.0), Some(400.0), Some(80.0))
+        );
+        assert!((bits.rate.unwrap() - 1280.0 / 0.12).abs() < 1e-6);
+    }
+
+    #[test]
+    fn two_fields_are_one_frame_of_the_more_general_type() {
+        let mut survey = Survey::default();
+        let field = |slice_type, structure, poc| PictureHeader {
+            structure,
+            ..header(slice_type, poc)
+        };
+        let top = field(SliceType::I, PictureStructure::TopField, 0);
+        let bottom = field(SliceType::P, PictureStructure::BottomField, 1);
+        survey.add_picture(&top, 7, unit(30, 0), true);
+        survey.add_picture(&bottom, 7, unit(20, 0), true);
+        let facts = survey.picture_facts();
+        assert_eq!((facts.frames, facts.fields, facts.i, facts.p), (1, 2, 0, 1));
+        assert_eq!(survey.bit_facts(None).per_frame, 400.0);
+        assert_eq!(survey.scan(), "fields");
+    }
+
+    #[test]
+    fn counts_that_start_anew_without_an_idr_picture_keep_the_order() {
+        let mut survey = short_stream();
+        let reset = PictureHeader {
+            mmco5: true,
+            ..header(SliceType::P, 6)
+        };
+        survey.add_picture(&reset, 4, unit(10, 120), true);
+        survey.add_picture(&header(SliceType::P, 2), 5, unit(10, 160), true);
+        assert_eq!(survey.ranks(), [0, 2, 1, 3, 4]);
+        assert_eq!(survey.gop_facts().count, 1);
+    }
+
+    #[test]
+    fn a_new_segment_starts_frames_anew() {
+        let mut survey = short_stream();
+        let next = UnitFacts {
+            segment: 1,
+            ..unit(10, 200)
+        };
+        survey.add_picture(&header(SliceType::P, 0), 3, next, true);
+        assert_eq!(
+            survey.frames().len(),
+            4,
+            "the same number in another segment is another frame"
+        );
+        assert_eq!(survey.ranks(), [0, 2, 1, 3]);
     }
 }
