@@ -1,5 +1,7 @@
 mod check;
 mod checkpoint;
+mod eval;
+mod inspect;
 mod run;
 mod status;
 
@@ -12,6 +14,7 @@ use comfy_table::Table;
 use comove::config::{Config, ConfigError, Overrides};
 use comove::server::ServerError;
 use comove::telemetry::LogError;
+use comove::topology::RunError;
 
 /// Watches H.264 video and keeps training a video network on it, without labels.
 #[derive(Debug, Parser)]
@@ -29,6 +32,10 @@ enum Command {
     Run(run::RunArgs),
     #[command(after_help = check::EXAMPLES)]
     Check(check::CheckArgs),
+    #[command(after_help = inspect::EXAMPLES)]
+    Inspect(inspect::InspectArgs),
+    #[command(after_help = eval::EXAMPLES)]
+    Eval(eval::EvalArgs),
     #[command(after_help = checkpoint::EXAMPLES)]
     Checkpoint(checkpoint::CheckpointArgs),
     #[command(after_help = status::EXAMPLES)]
@@ -126,6 +133,16 @@ impl From<ServerError> for Failure {
     }
 }
 
+impl From<RunError> for Failure {
+    fn from(error: RunError) -> Self {
+        match error {
+            RunError::NoStreams => Self::Usage(error.to_string()),
+            RunError::Server(error) => error.into(),
+            other => Self::Failed(other.into()),
+        }
+    }
+}
+
 impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Self {
         Self::Failed(error)
@@ -137,6 +154,8 @@ pub fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Inspect(args) => inspect::run(&args),
+        Command::Eval(args) => eval::run(&args),
         Command::Checkpoint(args) => checkpoint::run(&args),
         Command::Status(args) => status::run(&args),
     };

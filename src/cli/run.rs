@@ -2,7 +2,7 @@ use std::time::SystemTime;
 
 use clap::Args;
 use comove::telemetry::start_log;
-use comove::topology::{self, RunError, RunSummary};
+use comove::topology::{self, RunSummary};
 
 use super::{ConfigArgs, Failure};
 
@@ -24,17 +24,9 @@ pub(super) struct RunArgs {
 pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
     let config = args.config.load()?;
     start_log(&config.log)?;
-    if config.stream.is_empty() {
-        return Err(Failure::Usage(RunError::NoStreams.to_string()));
-    }
     let began = SystemTime::now();
-    match topology::run(config) {
-        Ok(summary) => {
-            tell(&summary, began);
-            Ok(())
-        }
-        Err(error) => Err(Failure::Failed(error.into())),
-    }
+    tell(&topology::run(config)?, began);
+    Ok(())
 }
 
 fn tell(summary: &RunSummary, began: SystemTime) {
