@@ -4,94 +4,16 @@
 #![allow(clippy::unwrap_used, reason = "test code")]
 
 mod numbered;
+mod scouting;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
-use std::sync::Arc;
-use std::time::Duration;
 
-use comove::decode::{DecodeConfig, DecodePool};
-use comove::ingest::{
-    AccessUnit, DropReason, Fate, IngestItem, Ledger, Receipt, SegmentEndReason, StreamName, Templates,
-    UnitReader,
-};
-use comove::replay::{MASKED, Replay, ReplayConfig, Sample};
-use comove::window::{
-    CodedType, FactsReader, FrameSize, Pace, SampleSpec, ScoutEnd, ScoutParts, ScoutSnapshot, UnitContent,
-    WindowConfig, spawn_scout,
-};
+use comove::ingest::{DropReason, Fate, Templates, UnitReader};
+use comove::replay::{MASKED, Sample};
+use comove::window::{CodedType, FactsReader, ScoutSnapshot, UnitContent};
 use numbered::{MOVING_FROM_ROW, Recipe, encode, number_of};
-use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
-
-const SPEC: SampleSpec = SampleSpec {
-    clip_frames: 8,
-    clip_stride: 2,
-    target_offset: 1,
-    target_frames: 4,
-    hard_negatives: 3,
-    key_frame_margin: 5,
-    frame_size: FrameSize {
-        width: 96,
-        height: 72,
-    },
-    motion_size: FrameSize {
-        width: 48,
-        height: 36,
-    },
-};
-
-/// All samples of a file, its account, and what the scout says.
-fn samples(path: &Path) -> (Vec<Arc<Sample>>, Ledger, ScoutSnapshot) {
-    let config = ReplayConfig {
-        min_samples: 1,
-        final_samples_per_insert: Some(f64::INFINITY),
-        tolerance: Some(1e9),
-        ..ReplayConfig::default()
-    };
-    let replay = Arc::new(Replay::new(&config, 512, ChaCha8Rng::seed_from_u64(1)).unwrap());
-    let pool = DecodePool::start(&DecodeConfig::default()).unwrap();
-    let (send, items) = crossbeam_channel::bounded(8);
-    let scout = spawn_scout(ScoutParts {
-        stream: StreamName::new("numbered").unwrap(),
-        pace: Pace::File,
-        spec: SPEC,
-        config: WindowConfig {
-            cadence_frames: Some(7),
-            ..WindowConfig::default()
-        },
-        items,
-        decoders: pool.queue(),
-        replay: replay.clone(),
-        rng: ChaCha8Rng::seed_from_u64(2),
-        wall_clock: Arc::new(|| 0),
-    })
-    .unwrap();
-    let ledger = Ledger::new();
-    for unit in UnitReader::open_file(path, &Templates::default()).unwrap() {
-        send.send(IngestItem::Unit(rebooked(unit.unwrap(), &ledger)))
-            .unwrap();
-    }
-    let end = IngestItem::SegmentEnd {
-        segment: 0,
-        reason: SegmentEndReason::EndOfSource,
-    };
-    send.send(end).unwrap();
-    send.send(IngestItem::Ended).unwrap();
-    assert_eq!(scout.thread.join().unwrap(), ScoutEnd::Ended);
-    pool.close();
-    replay.sources_ended();
-    let stored = replay.snapshot().samples;
-    let all = replay.sample_batch(stored, Duration::ZERO).unwrap();
-    (all, ledger, scout.watch.snapshot())
-}
-
-/// The unit in an account that the test can read.
-fn rebooked(mut unit: AccessUnit, ledger: &Ledger) -> AccessUnit {
-    let receipt: Receipt = ledger.receive(unit.data.len());
-    unit.receipt = receipt;
-    unit
-}
+use scouting::{SPEC, samples};
 
 /// Coded type and motion of every frame, by its number in display, from time stamps alone: by another way than the
 /// chooser's.

@@ -1,5 +1,7 @@
 //! Snapshots on disk: whatever happens to the process, the disk or the bytes, what is loaded is what was written.
 
+#![allow(clippy::unwrap_used, reason = "the helpers of a test fail as the test does")]
+
 use std::fs;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};

@@ -8,14 +8,15 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime};
 
 use comove::decode::DecodeSnapshot;
-use comove::ingest::{ByteBudget, Ledger, StreamName};
+use comove::ingest::{ByteBudget, Ledger, StreamName, StreamReport, StreamState, StreamStatus};
 use comove::replay::{Replay, ReplayConfig};
 use comove::telemetry::table::{Kind, Metric, TABLE};
 use comove::telemetry::{
-    CheckpointMetrics, DecodeMetrics, Registry, collect_byte_budget, collect_chooser, collect_decode,
-    collect_ledger, collect_replay,
+    CheckpointMetrics, Registry, TrainMetrics, collect_byte_budget, collect_decode, collect_ledger,
+    collect_replay, collect_scout, collect_source, collect_stream,
 };
-use comove::window::ChooserStats;
+use comove::train::StepReport;
+use comove::window::ScoutSnapshot;
 use promql_parser::label::Matchers;
 use promql_parser::parser::{Expr, LabelModifier, VectorSelector};
 use promql_parser::util::{ExprVisitor, walk_expr};
@@ -319,17 +320,31 @@ fn promtool_finds_nothing_to_say_about_the_metrics_page() {
     let name = StreamName::new("gate").unwrap();
     let config = ReplayConfig::default();
     let replay = Replay::new(&config, 8, ChaCha8Rng::seed_from_u64(0)).unwrap();
+    let mut scout = ScoutSnapshot::default();
+    scout.errors.insert("corrupt", 1);
+    let status = a_status(ledger.snapshot());
     registry.collect_with(move |page| {
         collect_ledger(page, &name, &ledger.snapshot());
-        collect_chooser(page, &name, &ChooserStats::default());
+        collect_scout(page, &name, &scout);
+        collect_source(page, &name, &status);
+        collect_stream(page, &name, StreamState::Running, 1, 2);
         collect_byte_budget(page, &ByteBudget::new(1000));
         collect_decode(page, &DecodeSnapshot::default());
         collect_replay(page, &replay.snapshot());
     });
     let checkpoint = CheckpointMetrics::new(&registry);
     checkpoint.written(10, 1000, Duration::from_millis(300), SystemTime::now());
-    DecodeMetrics::new(&registry).answered(Duration::from_millis(30));
+    TrainMetrics::new(&registry, 0).report(&a_report(), SystemTime::now());
     let page = registry.render();
+    // An empty replay has no oldest and no newest sample.
+    let absent = [
+        "comove_replay_oldest_arrival_timestamp_seconds",
+        "comove_replay_newest_arrival_timestamp_seconds",
+    ];
+    for metric in TABLE.iter().filter(|metric| !absent.contains(&metric.name)) {
+        let header = format!("# TYPE {} {}\n", metric.name, metric.kind.name());
+        assert!(page.contains(&header), "{} is on no page", metric.name);
+    }
     for line in page
         .lines()
         .filter(|line| !line.starts_with('#') && !line.is_empty())
@@ -345,4 +360,36 @@ fn promtool_finds_nothing_to_say_about_the_metrics_page() {
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success() && said.trim().is_empty(), "{said}");
     }
+}
+
+fn a_status(ledger: comove::ingest::LedgerSnapshot) -> StreamStatus {
+    StreamStatus {
+        report: StreamReport {
+            stream: "gate".to_owned(),
+            state: StreamState::Running,
+            reason: String::new(),
+            failed: false,
+            since_unix_ns: 0,
+        },
+        source: String::new(),
+        place: None,
+        size: None,
+        units: 1,
+        shed_units: 0,
+        segments: 2,
+        waiting: false,
+        restarts: 1,
+        failed_files: 0,
+        passes: 1,
+        leaked_pipelines: 0,
+        ledger,
+    }
+}
+
+fn a_report() -> StepReport {
+    let report = r#"{"step": 10, "samples": 80, "loss": 2, "context_loss": 1.5, "motion_loss": 2.5, "context_top1": 0.5,
+        "motion_top1": 0.1, "context_chance": 0.1, "motion_chance": 0.01, "context_queries": 8, "motion_queries": 100,
+        "embedding_std": 0.9, "effective_rank": 30, "samples_per_second": 20, "data_wait_seconds": 1, "step_seconds": 0.3,
+        "learning_rate": 0.1, "grad_norm": 3, "nonfinite_steps": 0}"#;
+    serde_json::from_str(report).unwrap()
 }

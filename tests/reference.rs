@@ -7,8 +7,10 @@
 
 #[path = "reference/dump.rs"]
 mod dump;
+#[path = "reference/dump_augmentation.rs"]
+mod dump_augmentation;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
 
@@ -32,7 +34,8 @@ fn python() -> Option<PathBuf> {
     python.exists().then_some(python)
 }
 
-fn compare(preset: Preset, norm: NormKind, segments: &[i64]) -> anyhow::Result<()> {
+/// Has `write` write a folder and the script look at it.
+fn compare(script: &str, write: impl FnOnce(&Path) -> anyhow::Result<()>) -> anyhow::Result<()> {
     let Some(python) = python() else {
         anyhow::ensure!(
             std::env::var_os("COMOVE_REQUIRE_REFERENCE").is_none(),
@@ -43,8 +46,10 @@ fn compare(preset: Preset, norm: NormKind, segments: &[i64]) -> anyhow::Result<(
     };
     let _turn = TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let folder = tempfile::tempdir()?;
-    dump::write_case(folder.path(), &preset.model(norm), segments, 20210420)?;
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/reference/compare.py");
+    write(folder.path())?;
+    let script = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/reference")
+        .join(script);
     let output = Command::new(&python).arg(script).arg(folder.path()).output()?;
     println!("{}", String::from_utf8_lossy(&output.stdout));
     anyhow::ensure!(
@@ -56,18 +61,31 @@ fn compare(preset: Preset, norm: NormKind, segments: &[i64]) -> anyhow::Result<(
     Ok(())
 }
 
+fn compare_model(preset: Preset, norm: NormKind, segments: &[i64]) -> anyhow::Result<()> {
+    compare("compare.py", |folder| {
+        dump::write_case(folder, &preset.model(norm), segments, 20210420)
+    })
+}
+
 #[test]
 fn micro_equals_the_reference() -> anyhow::Result<()> {
-    compare(Preset::Micro, NormKind::Batch, &[5, 9, 9, 2, 7, 5])
+    compare_model(Preset::Micro, NormKind::Batch, &[5, 9, 9, 2, 7, 5])
 }
 
 #[test]
 fn micro_with_group_norms_equals_the_reference() -> anyhow::Result<()> {
-    compare(Preset::Micro, NormKind::Group, &[5, 9, 9, 2, 7, 5])
+    compare_model(Preset::Micro, NormKind::Group, &[5, 9, 9, 2, 7, 5])
 }
 
 #[test]
 #[ignore = "takes minutes and 5 GB of memory; scripts/test-reference runs it"]
 fn paper_equals_the_reference() -> anyhow::Result<()> {
-    compare(Preset::Paper, NormKind::Batch, &[5, 9, 9])
+    compare_model(Preset::Paper, NormKind::Batch, &[5, 9, 9])
+}
+
+#[test]
+fn augmentation_equals_the_reference() -> anyhow::Result<()> {
+    compare("augmentation.py", |folder| {
+        dump_augmentation::write_augmentation(folder, &Preset::Micro.model(NormKind::Batch), 20210420)
+    })
 }

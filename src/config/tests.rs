@@ -20,8 +20,14 @@ fn refused(text: &str, parts: &[&str]) {
 }
 
 #[test]
-fn an_empty_file_gives_the_defaults() {
-    assert_eq!(load("").unwrap(), Config::default());
+fn without_a_file_the_defaults_are_in_force() {
+    assert_eq!(
+        Config::load(None, &Overrides::default()).unwrap(),
+        Config::default()
+    );
+    // A file's folder is where its relative paths begin, those that it leaves at their default too.
+    let checkpoints = Path::new("/etc/comove/checkpoints");
+    assert_eq!(load("").unwrap().checkpoint.dir, checkpoints);
 }
 
 #[test]
@@ -139,6 +145,96 @@ fn the_command_line_goes_before_the_file_and_is_named_in_errors() {
 }
 
 #[test]
+fn every_option_of_the_command_line_has_its_key() {
+    let overrides = Overrides {
+        sources: vec!["synthetic:seed=7".to_owned()],
+        preset: Some("small".to_owned()),
+        device: Some("cpu".to_owned()),
+        max_steps: Some(5),
+        checkpoint_dir: Some("here".into()),
+        resume: Some("always".to_owned()),
+        max_duration: Some("90s".to_owned()),
+        listen: Some("127.0.0.1:7".to_owned()),
+        log_format: Some("json".to_owned()),
+    };
+    let config = load_with(
+        "[[stream]]\nsynthetic = {}\n[[stream]]\nsynthetic = {}",
+        &overrides,
+    )
+    .unwrap();
+    assert_eq!(config.stream.len(), 1);
+    assert_eq!(config.stream[0].synthetic.as_ref().unwrap().seed, 7);
+    assert_eq!(config.train.preset.name(), "small");
+    assert_eq!(config.train.device.to_string(), "cpu");
+    assert_eq!(config.train.max_steps, Some(5));
+    assert_eq!(
+        config.checkpoint.dir,
+        std::env::current_dir().unwrap().join("here")
+    );
+    assert_eq!(config.run.resume, Resume::Always);
+    assert_eq!(config.run.max_duration.unwrap().as_secs(), 90);
+    assert_eq!(config.log.format, crate::telemetry::LogFormat::Json);
+    let bad = Overrides {
+        preset: Some("huge".to_owned()),
+        ..Overrides::default()
+    };
+    let message = load_with("", &bad).unwrap_err().to_string();
+    let told = "--preset: train.preset = \"huge\": allowed is one of \"paper\", \"small\", \"micro\"";
+    assert!(message.contains(told), "{message}");
+}
+
+#[test]
+fn contradictions_between_sections_are_told_together() {
+    refused(
+        "[train]\nbatch_size = 1\n[replay]\nsamples_per_insert = -1\n[checkpoint]\nkeep = 0",
+        &["train.batch_size", "replay.samples_per_insert", "checkpoint.keep"],
+    );
+    refused(
+        "[train]\npreset = 'paper'\n[window]\nbuffer_pictures = 10",
+        &["window.buffer_pictures = 10"],
+    );
+    refused("[train]\ndevice = 'gpu'", &["train.device", "\"cuda:N\""]);
+}
+
+#[test]
+fn a_stream_that_cannot_be_is_named() {
+    refused(
+        "[[stream]]\nuir = 'rtsp://h/'",
+        &["stream[0].uir", "did you mean stream[0].uri?"],
+    );
+    refused("[[stream]]\nname = 'a/b'\nsynthetic = {}", &["number 1", "a/b"]);
+    refused(
+        "[[stream]]\npath = 'no/such.mp4'",
+        &["/etc/comove/no/such.mp4", "no such file"],
+    );
+    refused("[[stream]]\nname = 'door'", &["stream door: exactly one of"]);
+    refused("[[stream]]\nsynthetic = { width = 7 }", &["even"]);
+}
+
+#[test]
+fn passwords_stay_out_of_errors_and_of_the_resolved_config() {
+    let secret = "hunter2";
+    for wrong in [
+        "[[stream]]\nuri = 'rtsp://bob:hunter2@h/x'\nnam = 1",
+        "[[stream]]\nuri = 'gopher://bob:hunter2@h/x'",
+        "[[stream]]\nuri = 'rtsp://bob:hunter2@[::1/x'",
+        "[[stream]]\nname = 7\nuri = 'rtsp://bob:hunter2@h/x'",
+        "[[stream]]\npath = ['rtsp://bob:hunter2@h/x']",
+        "stream = { uri = 'rtsp://bob:hunter2@h/x' }",
+    ] {
+        let message = load(wrong).unwrap_err().to_string();
+        assert!(!message.contains(secret), "{message}");
+    }
+    let config = load("[[stream]]\nuri = 'rtsp://bob:hunter2@h/x?token=hunter2'").unwrap();
+    for shown in [config.resolved_toml().unwrap(), format!("{config:?}")] {
+        assert!(
+            shown.contains("rtsp://***@h/x?token=***") && !shown.contains(secret),
+            "{shown}"
+        );
+    }
+}
+
+#[test]
 fn relative_paths_mean_what_lies_beside_the_file() {
     let config = load("[server]\ntoken_file = 'secrets/token'").unwrap();
     assert_eq!(
@@ -168,8 +264,10 @@ fn environment_variables_stand_in_for_secrets() {
 
 #[test]
 fn the_resolved_config_reads_back_as_itself() {
-    let config = load("[log]\nfilter = 'debug'\n[server]\ntoken_file = 't'").unwrap();
+    let text = "[log]\nfilter = 'debug'\n[server]\ntoken_file = 't'\n[window]\nmin_moving_share = 0.03\n[[stream]]\nsynthetic = {}";
+    let config = load(text).unwrap();
     let resolved = config.resolved_toml().unwrap();
     assert_eq!(load(&resolved).unwrap(), config);
+    assert!(resolved.contains("min_moving_share = 0.03\n"), "{resolved}");
     assert_eq!(format!("{config:?}"), resolved);
 }

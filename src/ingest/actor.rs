@@ -17,7 +17,7 @@ use super::{
     ByteBudget, IngestConfig, IngestError, IngestItem, Ledger, LedgerSnapshot, Repeat, SegmentEndReason,
     SourceKind, StreamConfig, StreamName, StreamState, Templates, WallClock,
     backoff::Backoff,
-    intake::{Gate, Intake, Overload, Wait},
+    intake::{Gate, Intake, Overload},
     lifecycle::{Action, Happening, Lifecycle, Manner, OnEnd, OnFailure},
     opener::{Opened, Opener, Teardown, spare_thread},
     pipeline::{MediaPipeline, PipelineEvent},
@@ -25,6 +25,9 @@ use super::{
 
 /// How often a stream looks after itself.
 const TICK: Duration = Duration::from_millis(250);
+
+/// How often a stream that is going looks whether its last words find room.
+const FLUSH_POLL: Duration = Duration::from_millis(50);
 
 /// Watches over one stream: opens its source, notices when it fails, stalls or ends, closes it and opens it again. It holds
 /// no media: GStreamer's threads carry that past it.
@@ -342,6 +345,7 @@ impl StreamKeeper {
 
     fn hear(&mut self, own: OwnMessage) {
         if let What::Tick = own.what {
+            self.intake.flush();
             let progress = self.intake.progress();
             let (units, waiting) = (progress.units, progress.waiting);
             return self.happen(Happening::Tick { units, waiting });
@@ -437,7 +441,6 @@ impl StreamKeeper {
             pipeline,
             intake: self.intake.clone(),
             reason: reason.clone(),
-            patience: self.close_deadline,
             left_behind: left_behind.clone(),
         };
         let tell = self.teller();
@@ -481,12 +484,8 @@ impl StreamKeeper {
             still_opening,
             "a pipeline did not stop in time and is left behind"
         );
-        let (intake, reason, tell) = (self.intake.clone(), reason.clone(), self.teller());
-        let patience = self.parts.ingest.teardown_deadline;
-        spare_thread(format!("close-{}", self.parts.name), move || {
-            intake.end_segment(reason, Wait::AtMost(patience));
-            tell(What::Closed);
-        });
+        self.intake.end_segment(reason.clone());
+        self.closed();
     }
 
     fn stop(&mut self, deadline: Duration, reply: RpcReplyPort<()>) {
@@ -500,10 +499,7 @@ impl StreamKeeper {
 
     fn finish(&mut self) {
         if !std::mem::replace(&mut self.finished, true) {
-            let (intake, patience) = (self.intake.clone(), Duration::MAX);
-            spare_thread(format!("end-{}", self.parts.name), move || {
-                intake.finish(Wait::AtMost(patience));
-            });
+            self.intake.finish();
         }
     }
 
@@ -528,10 +524,16 @@ impl StreamKeeper {
             let _ = reply.send(());
         }
         spare_thread(format!("end-{}", self.parts.name), move || {
-            // The segment first: the pipeline may never stop, and its gate is closed.
-            intake.end_segment(reason, Wait::AtMost(patience));
+            // The ends first: the pipeline may never stop, and its gate is closed.
+            intake.wait_until_clear();
+            intake.end_segment(reason);
             if !finished {
-                intake.finish(Wait::AtMost(patience));
+                intake.finish();
+            }
+            let mut patience = patience;
+            while !intake.flush() && !patience.is_zero() {
+                std::thread::sleep(FLUSH_POLL.min(patience));
+                patience = patience.saturating_sub(FLUSH_POLL);
             }
             if let Some(pipeline) = pipeline {
                 pipeline.stop();

@@ -1,4 +1,5 @@
 use std::{
+    collections::VecDeque,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -23,7 +24,7 @@ use super::{
 pub enum IngestItem {
     /// The next access unit.
     Unit(AccessUnit),
-    /// No further unit of this segment will come.
+    /// No further unit of this segment will come. Also said of a segment whose only unit was dropped on the way.
     SegmentEnd {
         /// The segment.
         segment: u64,
@@ -59,6 +60,8 @@ pub(super) struct Intake {
     items: Sender<IngestItem>,
     wall_clock: WallClock,
     overload: Overload,
+    /// Held while a unit is on its way in.
+    passage: Mutex<()>,
     state: Mutex<State>,
     waiting: AtomicBool,
     units: AtomicU64,
@@ -73,6 +76,8 @@ struct State {
     format: Option<(gst::Caps, Arc<VideoFormat>)>,
     time_segment: Option<(Option<u64>, Option<u64>)>,
     parameter_sets: ParameterSets,
+    /// Ends that found no room yet; they go ahead of whatever comes next.
+    pending: VecDeque<IngestItem>,
 }
 
 /// One pipeline's way through the intake; closed, it lets nothing in any more.
@@ -131,6 +136,7 @@ impl Intake {
             items,
             wall_clock,
             overload,
+            passage: Mutex::new(()),
             state: Mutex::new(State {
                 segmenter: Segmenter::new(time_jump),
                 next_index: 0,
@@ -138,6 +144,7 @@ impl Intake {
                 format: None,
                 time_segment: None,
                 parameter_sets: ParameterSets::default(),
+                pending: VecDeque::new(),
             }),
             waiting: AtomicBool::new(false),
             units: AtomicU64::new(0),
@@ -160,30 +167,49 @@ impl Intake {
         self.lock().format.as_ref().map(|(_, format)| format.clone())
     }
 
-    /// Ends the current segment, if it has units. Gives up when the gate closes or, where there is `patience`, after it.
-    pub fn end_segment(&self, reason: SegmentEndReason, wait: Wait<'_>) {
-        let ended = {
-            let mut state = self.lock();
-            // The next pipeline starts afresh.
-            state.format = None;
-            state.time_segment = None;
-            state.shedding = false;
-            state.parameter_sets = ParameterSets::default();
-            state.segmenter.end(reason)
-        };
-        if let Some(ended) = ended {
-            self.segments.fetch_add(1, Ordering::Relaxed);
-            if self.send(segment_end(ended), wait).is_err() {
-                tracing::debug!("the end of a segment found no listener");
-            }
-        }
+    /// Waits until no unit is on its way in: soon after the gate was closed. Then ends can be said without one overtaking
+    /// them.
+    pub fn wait_until_clear(&self) {
+        drop(self.passage.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
-    /// Says that nothing will come any more.
-    pub fn finish(&self, wait: Wait<'_>) {
-        if self.send(IngestItem::Ended, wait).is_err() {
-            tracing::debug!("the end of a stream found no listener");
+    /// Ends the current segment, if it has units. Does not wait: see [`Self::flush`].
+    pub fn end_segment(&self, reason: SegmentEndReason) {
+        let mut state = self.lock();
+        // The next pipeline starts afresh.
+        state.format = None;
+        state.time_segment = None;
+        state.shedding = false;
+        state.parameter_sets = ParameterSets::default();
+        if let Some(ended) = state.segmenter.end(reason) {
+            self.segments.fetch_add(1, Ordering::Relaxed);
+            state.pending.push_back(segment_end(ended));
         }
+        drop(state);
+        self.flush();
+    }
+
+    /// Says that nothing will come any more. Does not wait: see [`Self::flush`].
+    pub fn finish(&self) {
+        self.lock().pending.push_back(IngestItem::Ended);
+        self.flush();
+    }
+
+    /// Sends what ends have found no room so far. To be called now and then, because a stream that gives nothing more has
+    /// no other occasion. True when nothing is left to send.
+    pub fn flush(&self) -> bool {
+        let mut state = self.lock();
+        while let Some(item) = state.pending.pop_front() {
+            match self.items.try_send(item) {
+                Ok(()) => {}
+                Err(TrySendError::Full(item)) => {
+                    state.pending.push_front(item);
+                    return false;
+                }
+                Err(TrySendError::Disconnected(_)) => state.pending.clear(),
+            }
+        }
+        true
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -194,16 +220,56 @@ impl Intake {
         let (Some(buffer), Some(caps)) = (sample.buffer(), sample.caps()) else {
             return Ok(gst::FlowSuccess::Ok);
         };
+        let _passing = self.passage.lock().unwrap_or_else(PoisonError::into_inner);
         if gate.is_closed() {
             return Err(gst::FlowError::Flushing);
         }
-        let mut state = self.lock();
-        let data = {
-            let map = buffer.map_readable().map_err(|_| gst::FlowError::Error)?;
-            // Copied, because a mapped buffer can keep much more memory alive than the unit has bytes.
-            Bytes::copy_from_slice(&map)
+        let arrival = self
+            .book(buffer, pipeline::is_key_unit(sample))
+            .ok_or(gst::FlowError::Error)?;
+        // A file source may wait here for long, so without the lock.
+        let credit = match self.overload {
+            Overload::Block => self
+                .wait_for_credit(gate, &arrival)
+                .ok_or(gst::FlowError::Flushing)?,
+            Overload::Shed => match self.credit_or_shed(&arrival) {
+                Some(credit) => credit,
+                None => return Ok(gst::FlowSuccess::Ok),
+            },
         };
-        let key_unit = pipeline::is_key_unit(sample);
+        let mut state = self.lock();
+        let (unit, ended) = self.complete(&mut state, arrival, credit, sample, buffer, caps);
+        let mut items: VecDeque<_> = state.pending.drain(..).collect();
+        items.extend(ended.map(segment_end));
+        items.push_back(IngestItem::Unit(unit));
+        // Room was made sure of for live sources: only a file source waits below, and nobody else sends meanwhile.
+        drop(state);
+        while let Some(item) = items.pop_front() {
+            if let Err(item) = self.send(item, gate) {
+                items.push_front(item);
+                self.take_back(items);
+                return Err(gst::FlowError::Flushing);
+            }
+        }
+        Ok(gst::FlowSuccess::Ok)
+    }
+
+    /// The gate closed on the way: ends are kept for later, the unit is dropped.
+    fn take_back(&self, items: VecDeque<IngestItem>) {
+        let mut state = self.lock();
+        for item in items.into_iter().rev() {
+            match item {
+                IngestItem::Unit(unit) => unit.receipt.settle(Fate::Dropped(DropReason::Stopping)),
+                end => state.pending.push_front(end),
+            }
+        }
+    }
+
+    /// Copies a unit and enters it in the ledger. None where the buffer cannot be read.
+    fn book(&self, buffer: &gst::BufferRef, key_unit: bool) -> Option<Arrival> {
+        // Copied, because a mapped buffer can keep much more memory alive than the unit has bytes.
+        let data = Bytes::copy_from_slice(&buffer.map_readable().ok()?);
+        let mut state = self.lock();
         let data = state.parameter_sets.complete(data, key_unit);
         let arrival = Arrival {
             key_unit,
@@ -213,35 +279,12 @@ impl Intake {
         };
         state.next_index += 1;
         self.units.fetch_add(1, Ordering::Relaxed);
-        let credit = match self.overload {
-            Overload::Block => match self.wait_for_credit(gate, arrival.data.len()) {
-                Some(credit) => credit,
-                None => {
-                    arrival.receipt.settle(Fate::Dropped(DropReason::Stopping));
-                    return Err(gst::FlowError::Flushing);
-                }
-            },
-            Overload::Shed => match self.credit_or_shed(&mut state, &arrival) {
-                Some(credit) => credit,
-                None => return Ok(gst::FlowSuccess::Ok),
-            },
-        };
-        let (unit, ended) = self.complete(&mut state, arrival, credit, sample, buffer, caps);
-        // Nobody else sends, and room was made sure of for live sources: only a file source waits here.
-        drop(state);
-        let items = ended.map(segment_end).into_iter().chain([IngestItem::Unit(unit)]);
-        for item in items {
-            if let Err(item) = self.send(item, Wait::Gate(gate)) {
-                if let IngestItem::Unit(unit) = item {
-                    unit.receipt.settle(Fate::Dropped(DropReason::Stopping));
-                }
-                return Err(gst::FlowError::Flushing);
-            }
-        }
-        Ok(gst::FlowSuccess::Ok)
+        Some(arrival)
     }
 
-    fn wait_for_credit(&self, gate: &Gate, bytes: usize) -> Option<ByteCredit> {
+    /// Files: credit, however long it takes. None when the source is told to stop; the unit is settled then.
+    fn wait_for_credit(&self, gate: &Gate, arrival: &Arrival) -> Option<ByteCredit> {
+        let bytes = arrival.data.len();
         if let Ok(credit) = self.budget.try_acquire(bytes) {
             return Some(credit);
         }
@@ -254,16 +297,20 @@ impl Intake {
             }
         };
         self.waiting.store(false, Ordering::Relaxed);
+        if credit.is_none() {
+            arrival.receipt.settle(Fate::Dropped(DropReason::Stopping));
+        }
         credit
     }
 
     /// Live: credit for this unit and room for it and a segment's end, or the GOP is shed from here to the next key unit.
-    fn credit_or_shed(&self, state: &mut State, arrival: &Arrival) -> Option<ByteCredit> {
+    fn credit_or_shed(&self, arrival: &Arrival) -> Option<ByteCredit> {
+        let mut state = self.lock();
         let resumes = !state.shedding || arrival.key_unit;
         let room = self
             .items
             .capacity()
-            .is_none_or(|capacity| self.items.len() + 2 <= capacity);
+            .is_none_or(|capacity| self.items.len() + state.pending.len() + 2 <= capacity);
         let credit = (resumes && room).then(|| self.budget.try_acquire(arrival.data.len()));
         match credit {
             Some(Ok(credit)) => {
@@ -339,21 +386,20 @@ impl Intake {
         (unit, ended)
     }
 
-    /// Sends, waiting for room. The item comes back if nobody will take it.
+    /// Sends, waiting for room. The item comes back when the gate closes or nobody listens.
     #[expect(
         clippy::result_large_err,
         reason = "the item itself comes back, as from the channel"
     )]
-    fn send(&self, item: IngestItem, wait: Wait<'_>) -> Result<(), IngestItem> {
+    fn send(&self, item: IngestItem, gate: &Gate) -> Result<(), IngestItem> {
         let mut item = match self.items.try_send(item) {
             Ok(()) => return Ok(()),
             Err(TrySendError::Disconnected(item)) => return Err(item),
             Err(TrySendError::Full(item)) => item,
         };
         self.waiting.store(true, Ordering::Relaxed);
-        let mut waited = Duration::ZERO;
         let outcome = loop {
-            if wait.is_over(waited) {
+            if gate.is_closed() {
                 break Err(item);
             }
             match self.items.send_timeout(item, POLL) {
@@ -361,28 +407,9 @@ impl Intake {
                 Err(SendTimeoutError::Disconnected(back)) => break Err(back),
                 Err(SendTimeoutError::Timeout(back)) => item = back,
             }
-            waited += POLL;
         };
         self.waiting.store(false, Ordering::Relaxed);
         outcome
-    }
-}
-
-/// How long to wait for room behind the door.
-#[derive(Clone, Copy)]
-pub(super) enum Wait<'a> {
-    /// Until the gate closes.
-    Gate(&'a Gate),
-    /// About so long.
-    AtMost(Duration),
-}
-
-impl Wait<'_> {
-    fn is_over(self, waited: Duration) -> bool {
-        match self {
-            Self::Gate(gate) => gate.is_closed(),
-            Self::AtMost(patience) => waited >= patience,
-        }
     }
 }
 
@@ -399,8 +426,7 @@ impl UnitSink for GatedIntake {
 
     fn end(&mut self) {
         if !self.gate.is_closed() {
-            self.intake
-                .end_segment(SegmentEndReason::EndOfSource, Wait::Gate(&self.gate));
+            self.intake.end_segment(SegmentEndReason::EndOfSource);
         }
     }
 }

@@ -1,14 +1,11 @@
-use std::{
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicBool, Ordering},
 };
 
 use super::{
     Container, IngestError, Playlist, SegmentEndReason, SourceKind, StreamConfig, Templates,
-    intake::{Gate, GatedIntake, Intake, Wait},
+    intake::{Gate, GatedIntake, Intake},
     pipeline::{Events, Media, MediaPipeline},
 };
 
@@ -102,8 +99,6 @@ pub(super) struct Teardown {
     pub pipeline: MediaPipeline,
     pub intake: Arc<Intake>,
     pub reason: SegmentEndReason,
-    /// For the end of the segment to find room.
-    pub patience: Duration,
     /// Set when nobody waits any longer: the intake may already serve the next pipeline.
     pub left_behind: Arc<AtomicBool>,
 }
@@ -114,7 +109,7 @@ impl Teardown {
         spare_thread(thread, move || {
             self.pipeline.stop();
             if !self.left_behind.load(Ordering::Relaxed) {
-                self.intake.end_segment(self.reason, Wait::AtMost(self.patience));
+                self.intake.end_segment(self.reason);
                 done();
             }
         });

@@ -11,7 +11,7 @@ use gstreamer::{self as gst, prelude::*};
 use gstreamer_app as gst_app;
 
 use super::{
-    Container, IngestError, RedactedUri, SyntheticConfig, Templates, Transport, remote, synthetic,
+    Container, IngestError, RedactedUri, SyntheticConfig, Templates, Transport, opener, remote, synthetic,
     template::Assembly, tracks::TrackLinker,
 };
 
@@ -56,10 +56,10 @@ pub(super) trait UnitSink: Send {
     fn end(&mut self);
 }
 
-/// A running pipeline that gives access units.
+/// A running pipeline that gives access units. Dropped instead of stopped, it stops on a thread of its own.
 #[derive(Debug)]
 pub(super) struct MediaPipeline {
-    pipeline: gst::Pipeline,
+    pipeline: Option<gst::Pipeline>,
 }
 
 impl Media {
@@ -146,23 +146,34 @@ impl MediaPipeline {
                 gst::BusSyncReply::Drop
             });
         }
-        let started = Self {
-            pipeline: assembly.pipeline,
-        };
-        if started.pipeline.set_state(gst::State::Playing).is_err() {
+        if assembly.pipeline.set_state(gst::State::Playing).is_err() {
             // The reason is a message that came before; this one is for a silent refusal.
             telling.fail(IngestError::Pipeline {
                 place: media.place(),
                 message: "the pipeline does not start".to_owned(),
             });
         }
-        Ok(started)
+        Ok(Self {
+            pipeline: Some(assembly.pipeline),
+        })
     }
 
     /// Stops the pipeline and waits until it has stopped, which can take for ever: for a thread that can be spared.
-    pub fn stop(self) {
-        // Reaching NULL cannot be refused, only delayed.
-        let _ = self.pipeline.set_state(gst::State::Null);
+    pub fn stop(mut self) {
+        if let Some(pipeline) = self.pipeline.take() {
+            // Reaching NULL cannot be refused, only delayed.
+            let _ = pipeline.set_state(gst::State::Null);
+        }
+    }
+}
+
+impl Drop for MediaPipeline {
+    fn drop(&mut self) {
+        if let Some(pipeline) = self.pipeline.take() {
+            opener::spare_thread("close-dropped".to_owned(), move || {
+                let _ = pipeline.set_state(gst::State::Null);
+            });
+        }
     }
 }
 

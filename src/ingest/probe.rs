@@ -137,8 +137,8 @@ fn probe_media(
             }
         }
     };
-    // A dead server can hold this up; the answer need not wait for it.
-    std::thread::spawn(move || pipeline.stop());
+    // Stops on a thread of its own: a dead server can hold that up, and the answer need not wait for it.
+    drop(pipeline);
     Ok(Probe {
         format: outcome?,
         container,

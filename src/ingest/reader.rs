@@ -18,7 +18,7 @@ const TIME_JUMP: Duration = Duration::from_secs(2);
 /// restart or supervision. Memory is bounded: the source waits for the reader, and for the units that the reader keeps.
 pub struct UnitReader {
     place: String,
-    pipeline: Option<MediaPipeline>,
+    _pipeline: MediaPipeline,
     gate: Gate,
     items: Receiver<IngestItem>,
     events: Receiver<PipelineEvent>,
@@ -79,7 +79,7 @@ impl UnitReader {
         let pipeline = MediaPipeline::start(&media, templates, tell, sink)?;
         Ok(Self {
             place: media.place(),
-            pipeline: Some(pipeline),
+            _pipeline: pipeline,
             gate,
             items,
             events,
@@ -140,10 +140,8 @@ impl Iterator for UnitReader {
 
 impl Drop for UnitReader {
     fn drop(&mut self) {
+        // The pipeline, dropped next, stops on a thread of its own.
         self.gate.close();
-        if let Some(pipeline) = self.pipeline.take() {
-            super::opener::spare_thread("close-reader".to_owned(), move || pipeline.stop());
-        }
     }
 }
 

@@ -13,7 +13,7 @@ const HIDDEN: &str = "***";
 const SECRET_KEYS: [&str; 8] = ["user", "pass", "pwd", "token", "secret", "key", "auth", "sig"];
 
 /// A URI that may carry credentials. It never shows them: not in [`fmt::Display`], [`fmt::Debug`] or when serialised. Only
-/// [`Self::expose`] and its kin, which feed GStreamer, do.
+/// what GStreamer is fed with does.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct RedactedUri(Url);
 

@@ -223,8 +223,8 @@ impl Run {
                 })?;
         tracing::info!(
             streams = board.streams.len(),
-            preset = board.train().preset,
-            device = board.train().device,
+            preset = config.train.preset.name(),
+            device = ?trainer.device(),
             step = trainer.first_step(),
             "learning begins"
         );

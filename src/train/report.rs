@@ -36,7 +36,7 @@ pub struct StepReport {
     pub data_wait_seconds: f64,
     /// Seconds of a step, without the waiting.
     pub step_seconds: f64,
-    /// At the last step.
+    /// Of the step to come.
     pub learning_rate: f64,
     /// Length of the gradient before clipping, averaged over the finite steps.
     pub grad_norm: f64,

@@ -1,4 +1,5 @@
 use super::{BlockMotion, CodedType, CropRect, FrameSize, MotionGrid, MotionMap, PictureFacts};
+use crate::h264::annexb::nal_units;
 use crate::h264::{DecodeError, FrameMotion, MotionDecoder, MotionField, PictureType, Recovery};
 
 /// Reads what the chooser needs to know out of access units, one stream's in decoding order.
@@ -36,6 +37,12 @@ pub enum ReadError {
     /// The bitstream is.
     #[error(transparent)]
     Bitstream(#[from] DecodeError),
+    /// It is no video.
+    #[error("the access unit of {bytes} bytes has no NAL unit")]
+    NoNalUnit {
+        /// Its size.
+        bytes: usize,
+    },
     /// The demuxer did not cut the stream at its pictures.
     #[error("the access unit has {pictures} pictures; it must have one")]
     SeveralPictures {
@@ -49,13 +56,14 @@ impl ReadError {
     pub fn loses_picture(&self) -> bool {
         match self {
             Self::Bitstream(error) => error.recovery() != Recovery::SkipsNalUnit,
-            Self::SeveralPictures { .. } => true,
+            Self::NoNalUnit { .. } | Self::SeveralPictures { .. } => true,
         }
     }
 
     /// Its kind, for counting.
     pub fn kind(&self) -> &'static str {
         match self {
+            Self::NoNalUnit { .. } => "no_nal_unit",
             Self::SeveralPictures { .. } => "several_pictures",
             Self::Bitstream(error) => match error {
                 DecodeError::InvalidSyntaxElement { .. } => "invalid_syntax_element",
@@ -109,6 +117,11 @@ impl FactsReader {
         if pictures.len() > 1 {
             error = error.or(Some(ReadError::SeveralPictures {
                 pictures: pictures.len(),
+            }));
+        }
+        if pictures.is_empty() && nal_units(access_unit).next().is_none() {
+            error = error.or(Some(ReadError::NoNalUnit {
+                bytes: access_unit.len(),
             }));
         }
         let content = match pictures.pop() {

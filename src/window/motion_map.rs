@@ -102,13 +102,18 @@ pub struct MotionGrid {
     height4: usize,
     columns: Vec<Span>,
     rows: Vec<Span>,
-    // One row of blocks, and the grid's sums, kept to spare allocations.
-    block_x: Vec<f32>,
-    block_y: Vec<f32>,
-    block_known: Vec<f32>,
-    sum_x: Vec<f32>,
-    sum_y: Vec<f32>,
-    sum_known: Vec<f32>,
+    // One row of blocks as it is, and summed over the rows of a cell; kept to spare allocations.
+    blocks: BlockRow,
+    summed: BlockRow,
+}
+
+/// A row of blocks: vectors per picture order count in cell units, and 1 where they are known. Apart, so that loops over
+/// them become vector instructions.
+#[derive(Debug)]
+struct BlockRow {
+    x: Vec<f32>,
+    y: Vec<f32>,
+    known: Vec<f32>,
 }
 
 /// The blocks that a cell covers along one axis.
@@ -148,12 +153,8 @@ impl MotionGrid {
             height4,
             columns: spans(size.width, crop.x, crop.width.max(1), width4),
             rows: spans(size.height, crop.y, crop.height.max(1), height4),
-            block_x: vec![0.0; width4],
-            block_y: vec![0.0; width4],
-            block_known: vec![0.0; width4],
-            sum_x: vec![0.0; size.area()],
-            sum_y: vec![0.0; size.area()],
-            sum_known: vec![0.0; size.area()],
+            blocks: BlockRow::new(width4),
+            summed: BlockRow::new(width4),
         }
     }
 
@@ -164,84 +165,35 @@ impl MotionGrid {
 
     /// The picture's map. `motion` must have the grid's size in blocks.
     pub fn average(&mut self, motion: &BlockMotion<'_>) -> MotionMap {
-        for sums in [&mut self.sum_x, &mut self.sum_y, &mut self.sum_known] {
-            sums.fill(0.0);
-        }
-        let width = self.size.width as usize;
-        // Rows of cells that the current row of blocks belongs to: both rise together, so one pass is enough.
-        let mut first_row = 0;
-        for y4 in 0..self.height4 {
-            while self.rows.get(first_row).is_some_and(|row| row.end() <= y4) {
-                first_row += 1;
-            }
-            if self.rows.get(first_row).is_none_or(|row| row.first_block > y4) {
-                continue;
-            }
-            self.load_row(motion, y4);
-            for (row, span) in self.rows.iter().enumerate().skip(first_row) {
-                if span.first_block > y4 {
-                    break;
-                }
-                let share = span.shares[y4 - span.first_block];
-                let cells = row * width..(row + 1) * width;
-                add_row(
-                    &self.columns,
-                    share,
-                    [&self.block_x, &self.block_y, &self.block_known],
-                    [
-                        &mut self.sum_x[cells.clone()],
-                        &mut self.sum_y[cells.clone()],
-                        &mut self.sum_known[cells],
-                    ],
-                );
-            }
-        }
-        self.finish()
-    }
-
-    fn load_row(&mut self, motion: &BlockMotion<'_>, y4: usize) {
-        let blocks = y4 * self.width4..(y4 + 1) * self.width4;
-        let row = motion.mv[blocks.clone()]
-            .iter()
-            .zip(&motion.poc_delta[blocks.clone()])
-            .zip(&motion.intra[blocks]);
-        let out = self
-            .block_x
-            .iter_mut()
-            .zip(&mut self.block_y)
-            .zip(&mut self.block_known);
-        for (((mv, delta), intra), ((x, y), known)) in row.zip(out) {
-            // A block that refers to its own frame's other field has no frame distance.
-            let is_known = !*intra & (*delta != 0);
-            let scale = if is_known {
-                CELL_UNITS_PER_PIXEL / 4.0 / f32::from(*delta)
-            } else {
-                0.0
-            };
-            *x = f32::from(mv[0]) * scale;
-            *y = f32::from(mv[1]) * scale;
-            *known = f32::from(u8::from(is_known));
-        }
-    }
-
-    fn finish(&self) -> MotionMap {
         let area = self.size.area();
         let mut cells = vec![MASKED; 2 * area];
-        let (mut known_cells, mut moving_cells) = (0, 0);
         let (xs, ys) = cells.split_at_mut(area);
-        for cell in 0..area {
-            let known = self.sum_known[cell];
-            // Sums of shares are not exact; half is half within rounding.
-            if known < 0.5 - 1e-4 {
-                continue;
+        let width = self.size.width as usize;
+        let (mut known_cells, mut moving_cells) = (0, 0);
+        let mut loaded = None;
+        let rows = xs.chunks_mut(width).zip(ys.chunks_mut(width));
+        for (span, (xs, ys)) in self.rows.iter().zip(rows) {
+            self.summed.clear();
+            for (share, y4) in span.shares.iter().zip(span.first_block..) {
+                // Neighbouring rows of cells share a row of blocks.
+                if loaded != Some(y4) {
+                    self.blocks.load(motion, y4);
+                    loaded = Some(y4);
+                }
+                self.summed.add(&self.blocks, *share);
             }
-            let most = f32::from(i16::MAX);
-            let component = |sum: f32| (sum / known).round().clamp(-most, most) as i16;
-            xs[cell] = component(self.sum_x[cell]);
-            ys[cell] = component(self.sum_y[cell]);
-            known_cells += 1;
-            let largest = xs[cell].unsigned_abs().max(ys[cell].unsigned_abs());
-            moving_cells += u32::from(largest >= MOVING_CELL_UNITS);
+            for ((column, x), y) in self.columns.iter().zip(xs).zip(ys) {
+                let sum = self.summed.over(column);
+                // Sums of shares are not exact; half is half within rounding.
+                if sum.known < 0.5 - 1e-4 {
+                    continue;
+                }
+                *x = component(sum.x / sum.known);
+                *y = component(sum.y / sum.known);
+                known_cells += 1;
+                let largest = x.unsigned_abs().max(y.unsigned_abs());
+                moving_cells += u32::from(largest >= MOVING_CELL_UNITS);
+            }
         }
         if known_cells == 0 {
             return MotionMap::masked();
@@ -254,25 +206,82 @@ impl MotionGrid {
     }
 }
 
-impl Span {
-    fn end(&self) -> usize {
-        self.first_block + self.shares.len()
-    }
+struct Sum {
+    x: f32,
+    y: f32,
+    known: f32,
 }
 
-fn add_row(columns: &[Span], row_share: f32, blocks: [&[f32]; 3], sums: [&mut [f32]; 3]) {
-    let [xs, ys, knowns] = blocks;
-    let [sum_x, sum_y, sum_known] = sums;
-    for (cell, column) in columns.iter().enumerate() {
-        let (mut x, mut y, mut known) = (0.0, 0.0, 0.0);
-        for (share, block) in column.shares.iter().zip(column.first_block..) {
-            x += share * xs[block];
-            y += share * ys[block];
-            known += share * knowns[block];
+fn component(mean: f32) -> i16 {
+    let most = f32::from(i16::MAX);
+    // Rounded by hand: `round` is a call into libm where SSE4.1 is not assumed.
+    (mean.clamp(-most, most) + 0.5f32.copysign(mean)) as i16
+}
+
+impl BlockRow {
+    fn new(width4: usize) -> Self {
+        Self {
+            x: vec![0.0; width4],
+            y: vec![0.0; width4],
+            known: vec![0.0; width4],
         }
-        sum_x[cell] += row_share * x;
-        sum_y[cell] += row_share * y;
-        sum_known[cell] += row_share * known;
+    }
+
+    fn clear(&mut self) {
+        for values in [&mut self.x, &mut self.y, &mut self.known] {
+            values.fill(0.0);
+        }
+    }
+
+    fn load(&mut self, motion: &BlockMotion<'_>, y4: usize) {
+        let row = y4 * motion.width4..(y4 + 1) * motion.width4;
+        let known = motion.intra[row.clone()].iter().zip(&motion.poc_delta[row.clone()]);
+        for (out, (intra, delta)) in self.known.iter_mut().zip(known) {
+            // A block that refers to its own frame's other field has no frame distance.
+            *out = f32::from(u8::from(!*intra & (*delta != 0)));
+        }
+        let vectors = motion.mv[row.clone()].iter().zip(&motion.poc_delta[row]);
+        let out = self.x.iter_mut().zip(&mut self.y).zip(&self.known);
+        for (((x, y), known), (mv, delta)) in out.zip(vectors) {
+            // An unknown block counts nothing, and must not be divided by 0.
+            let distance = known * f32::from(*delta) + (1.0 - known);
+            let scale = known * (CELL_UNITS_PER_PIXEL / 4.0) / distance;
+            *x = f32::from(mv[0]) * scale;
+            *y = f32::from(mv[1]) * scale;
+        }
+    }
+
+    fn add(&mut self, row: &Self, share: f32) {
+        let pairs = [
+            (&mut self.x, &row.x),
+            (&mut self.y, &row.y),
+            (&mut self.known, &row.known),
+        ];
+        for (sums, values) in pairs {
+            for (sum, value) in sums.iter_mut().zip(values) {
+                *sum += share * value;
+            }
+        }
+    }
+
+    fn over(&self, column: &Span) -> Sum {
+        let blocks = column.first_block..column.first_block + column.shares.len();
+        let (xs, ys) = (&self.x[blocks.clone()], &self.y[blocks.clone()]);
+        let values = xs.iter().zip(ys).zip(&self.known[blocks]);
+        let nothing = Sum {
+            x: 0.0,
+            y: 0.0,
+            known: 0.0,
+        };
+        column
+            .shares
+            .iter()
+            .zip(values)
+            .fold(nothing, |sum, (share, ((x, y), known))| Sum {
+                x: sum.x + share * x,
+                y: sum.y + share * y,
+                known: sum.known + share * known,
+            })
     }
 }
 

@@ -346,13 +346,15 @@ class Reference(nn.Module):
 
 def vanishing_gradients(config: dict, training: bool, whole: bool) -> set[str]:
     """Parameters whose gradient is 0 by construction, so that computed ones are rounding noise: the first decoder layer's
-    self-attention, whose values are the same at every position, and biases whose mean a batch norm takes away, which for
-    the whole model includes the predictor's last."""
+    self-attention, whose values are the same at every position, and biases whose mean a batch norm takes away. For the whole
+    model these include the predictor's last bias, and nearly the one before: its mean survives the layer norm between only as far
+    as positions differ in length."""
     names = {"predictor.decoder.0.self_attn.in_proj_weight"}
     if training and config["norm"] == "batch":
         names |= {f"head.{head}.fc{layer}.bias" for head in HEADS for layer in (1, 2)}
         if whole:
-            names.add(f"predictor.decoder.{config['predictor']['decoder_layers'] - 1}.norm3.bias")
+            last = config["predictor"]["decoder_layers"] - 1
+            names |= {f"predictor.decoder.{last}.norm3.bias", f"predictor.decoder.{last}.linear2.bias"}
     return names
 
 

@@ -1,7 +1,7 @@
 use tch::{Device, no_grad};
 
 use super::super::moving_patterns::MovingPatterns;
-use super::super::{Learner, OptimizerKind, PrecisionChoice, TrainConfig};
+use super::super::{DeviceChoice, Learner, OptimizerKind, PrecisionChoice, TrainConfig};
 use super::tiny;
 use crate::model::{NormKind, Preset};
 
@@ -149,4 +149,29 @@ fn values_that_cannot_be_are_refused_with_key_value_and_remedy() {
         .validate()
         .unwrap();
     }
+}
+
+#[test]
+fn the_section_is_written_as_it_is_read_and_knows_its_keys() {
+    let text = "preset = \"paper\"\ndevice = \"cuda:1\"\nprecision = \"bfloat16\"\nnorm = \"group\"\noptimizer = \"adamw\"\n\
+                schedule = { kind = \"stable_decay\", total_steps = 100, decay_steps = 10 }\n";
+    let config: TrainConfig = toml::from_str(text).unwrap();
+    assert_eq!(
+        (config.preset, config.device),
+        (Preset::Paper, DeviceChoice::Cuda(1))
+    );
+    assert_eq!(config.batch_size(), 64);
+    let again: TrainConfig = toml::from_str(&toml::to_string(&config).unwrap()).unwrap();
+    assert_eq!(again, config);
+    let told = toml::from_str::<TrainConfig>("learning_rat = 1.0")
+        .unwrap_err()
+        .to_string();
+    assert!(
+        told.contains("learning_rat") && told.contains("learning_rate"),
+        "{told}"
+    );
+    let told = toml::from_str::<TrainConfig>("device = \"gpu\"")
+        .unwrap_err()
+        .to_string();
+    assert!(told.contains("\"cuda:N\" is right"), "{told}");
 }
