@@ -107,8 +107,12 @@ impl StreamSetup {
 /// Another seed for each stream and start, from the run's.
 fn seed_of(run_seed: u64, stream: &str, generation: u64) -> u64 {
     // FNV-1a: fixed for ever, unlike the standard library's hasher.
-    let bytes = stream.bytes().chain(generation.to_le_bytes());
-    bytes.fold(run_seed ^ 0xcbf2_9ce4_8422_2325, |hash, byte| {
+    let bytes = run_seed
+        .to_le_bytes()
+        .into_iter()
+        .chain(stream.bytes())
+        .chain(generation.to_le_bytes());
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     })
 }

@@ -152,7 +152,7 @@ impl Chooser {
         rng: &mut ChaCha8Rng,
     ) -> Outcome {
         let mut outcome = Outcome::default();
-        self.enter_segment(&unit, demand, rng, &mut outcome);
+        self.enter_segment(unit, demand, rng, &mut outcome);
         unit.receipt.settle(Fate::Skipped(SkipReason::BeforeKeyFrame));
         outcome
     }
