@@ -7,7 +7,10 @@ use std::process::{Command, Output};
 
 fn comove(arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_comove"));
-    command.args(arguments).env_remove("COMOVE_TOKEN").env_remove("COMOVE_LOG");
+    command
+        .args(arguments)
+        .env_remove("COMOVE_TOKEN")
+        .env_remove("COMOVE_LOG");
     command.output().unwrap()
 }
 
@@ -34,7 +37,10 @@ fn every_subcommand_explains_itself_with_examples() {
         let output = comove(&[subcommand, "--help"]);
         assert_eq!(code(&output), 0);
         let text = said(&output);
-        assert!(text.contains("Examples:") && text.contains(&format!("comove {subcommand}")), "{text}");
+        assert!(
+            text.contains("Examples:") && text.contains(&format!("comove {subcommand}")),
+            "{text}"
+        );
     }
 }
 
@@ -47,10 +53,22 @@ fn what_is_wrong_with_the_call_ends_with_code_2() {
         (&["run"], "there is no stream"),
         (&["check", "-c", &unknown_key], "did you mean train.preset?"),
         (&["check", "-c", "/nowhere.toml"], "/nowhere.toml"),
-        (&["check", "--preset", "huge"], "--preset: train.preset = \"huge\""),
+        (
+            &["check", "--preset", "huge"],
+            "--preset: train.preset = \"huge\"",
+        ),
         (&["check", "no/such/file.mp4"], "no/such/file.mp4"),
         (
-            &["eval", "knn", "--checkpoint", "x", "--preset", "micro", "--dataset", "y"],
+            &[
+                "eval",
+                "knn",
+                "--checkpoint",
+                "x",
+                "--preset",
+                "micro",
+                "--dataset",
+                "y",
+            ],
             "--preset goes with",
         ),
     ];
@@ -78,7 +96,11 @@ fn what_fails_in_the_world_ends_with_code_1() {
     ] {
         let output = comove(arguments);
         assert_eq!(code(&output), 1, "{arguments:?}: {}", said(&output));
-        assert!(said(&output).contains("comove: "), "{arguments:?}: {}", said(&output));
+        assert!(
+            said(&output).contains("comove: "),
+            "{arguments:?}: {}",
+            said(&output)
+        );
     }
 }
 
@@ -86,8 +108,16 @@ fn what_fails_in_the_world_ends_with_code_1() {
 fn a_password_is_never_printed() {
     let folder = tempfile::tempdir().unwrap();
     let uri = "rtsp://bob:hunter2@127.0.0.1:9/x?token=hunter2";
-    let written = config(folder.path(), "written.toml", &format!("[[stream]]\nname = 'gate'\nuri = '{uri}'"));
-    let misspelt = config(folder.path(), "misspelt.toml", &format!("[[stream]]\nurl = '{uri}'"));
+    let written = config(
+        folder.path(),
+        "written.toml",
+        &format!("[[stream]]\nname = 'gate'\nuri = '{uri}'"),
+    );
+    let misspelt = config(
+        folder.path(),
+        "misspelt.toml",
+        &format!("[[stream]]\nurl = '{uri}'"),
+    );
     for (arguments, expected) in [
         (&["check", "-c", &written] as &[&str], 0),
         (&["check", "-c", &written, "--resolved"], 0),
@@ -98,7 +128,11 @@ fn a_password_is_never_printed() {
     ] {
         let output = comove(arguments);
         assert_eq!(code(&output), expected, "{arguments:?}: {}", said(&output));
-        assert!(!said(&output).contains("hunter2"), "{arguments:?}: {}", said(&output));
+        assert!(
+            !said(&output).contains("hunter2"),
+            "{arguments:?}: {}",
+            said(&output)
+        );
     }
 }
 
@@ -107,7 +141,11 @@ fn check_opens_what_it_can_and_says_what_it_found() {
     let output = comove(&["check", "synthetic:width=64&height=48"]);
     assert_eq!(code(&output), 0, "{}", said(&output));
     let text = said(&output);
-    for part in ["pipelines   all can be built", "H.264, 64×48, 25 frames/s", "all is well"] {
+    for part in [
+        "pipelines   all can be built",
+        "H.264, 64×48, 25 frames/s",
+        "all is well",
+    ] {
         assert!(text.contains(part), "{part} is missing in: {text}");
     }
 }
@@ -116,7 +154,11 @@ fn check_opens_what_it_can_and_says_what_it_found() {
 fn the_resolved_config_is_a_config() {
     let folder = tempfile::tempdir().unwrap();
     let resolved = comove(&["check", "--resolved", "--preset", "small", "synthetic:"]);
-    let again = config(folder.path(), "again.toml", std::str::from_utf8(&resolved.stdout).unwrap());
+    let again = config(
+        folder.path(),
+        "again.toml",
+        std::str::from_utf8(&resolved.stdout).unwrap(),
+    );
     let output = comove(&["check", "-c", &again, "--resolved"]);
     assert_eq!(code(&output), 0, "{}", said(&output));
     assert!(said(&output).contains("preset = \"small\""), "{}", said(&output));

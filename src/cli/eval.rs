@@ -127,7 +127,10 @@ pub(super) fn run(args: &EvalArgs) -> Result<(), Failure> {
     };
     let report = evaluate(&options).map_err(anyhow::Error::from)?;
     if common.json {
-        println!("{}", serde_json::to_string_pretty(&report).map_err(anyhow::Error::from)?);
+        println!(
+            "{}",
+            serde_json::to_string_pretty(&report).map_err(anyhow::Error::from)?
+        );
     } else {
         print!("{report}");
     }

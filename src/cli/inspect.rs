@@ -47,7 +47,10 @@ pub(super) fn run(args: &InspectArgs) -> Result<(), Failure> {
     };
     let report = inspect(&options).map_err(anyhow::Error::from)?;
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&report).map_err(anyhow::Error::from)?);
+        println!(
+            "{}",
+            serde_json::to_string_pretty(&report).map_err(anyhow::Error::from)?
+        );
     } else {
         print!("{report}");
     }
