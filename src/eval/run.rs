@@ -10,7 +10,6 @@ use super::knn::VOTE_TEMPERATURE;
 use super::read::{VideoClips, read_clips};
 use super::report::{
     DatasetReport, EVAL_SCHEMA, EvalReport, SettingsReport, ShortVideo, SkippedVideo, VideosUsed,
-    WeightsReport,
 };
 use super::score::{Comparison, Split, knn, retrieval};
 use super::similarity::UnitFeatures;

@@ -52,7 +52,7 @@ pub struct RecallAtK {
     pub chance: f64,
 }
 
-/// What [`retrieval`] finds.
+/// What `eval retrieval` finds.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct RetrievalFigures {
     /// How videos were set against each other.
@@ -80,7 +80,7 @@ pub struct ClassRetrieval {
     pub recall_at: Vec<RecallAtK>,
 }
 
-/// What [`knn`] finds.
+/// What `eval knn` finds.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct KnnFigures {
     /// How videos were set against each other.

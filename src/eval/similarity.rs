@@ -48,11 +48,6 @@ impl UnitFeatures {
         Ok(())
     }
 
-    /// Number of features (N).
-    pub fn len(&self) -> usize {
-        self.rows.len().checked_div(self.channels).unwrap_or(0)
-    }
-
     /// Channels of each (C).
     pub fn channels(&self) -> usize {
         self.channels
@@ -98,7 +93,7 @@ mod tests {
         assert!((f64::from(features.cosine(0, 1)) - expected).abs() < 1e-6);
         assert!((features.cosine(0, 0) - 1.0).abs() < 1e-6);
         assert_eq!(features.cosine(0, 1), features.cosine(1, 0));
-        assert_eq!((features.len(), features.channels()), (2, 37));
+        assert_eq!((features.rows.len(), features.channels()), (2 * 37, 37));
     }
 
     #[test]

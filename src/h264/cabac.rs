@@ -42,6 +42,17 @@ const fn state_table() -> [u64; 256] {
     table
 }
 
+/// Renormalisation shift of each codIRange below 256.
+static RENORM: [u8; 256] = {
+    let mut table = [0; 256];
+    let mut range = 1usize;
+    while range < 256 {
+        table[range] = range.leading_zeros() as u8 - (usize::BITS - 9) as u8;
+        range += 1;
+    }
+    table
+};
+
 /// The engine's registers. Copied to locals in hot loops.
 #[derive(Clone, Copy)]
 pub(crate) struct Arith<'a> {
@@ -102,7 +113,13 @@ impl<'a> Arith<'a> {
         let is_lps = self.value >= mps_range;
         let range = select_unpredictable(is_lps, lps, mps_range);
         self.value -= select_unpredictable(is_lps, mps_range, 0);
-        let shift = range.leading_zeros();
+        let shift = if cfg!(target_feature = "lzcnt") {
+            range.leading_zeros()
+        } else {
+            // The MPS renormalises by one bit at most; counting zeros is slow without the instruction for it.
+            let lps_shift = u32::from(RENORM[(lps >> ALIGN) as usize & 255]);
+            select_unpredictable(is_lps, lps_shift, (!mps_range >> 63) as u32)
+        };
         self.range = range << shift;
         self.value <<= shift;
         self.ahead -= shift;

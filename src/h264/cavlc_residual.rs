@@ -249,7 +249,11 @@ fn chroma_dc_422(bits: &mut BitReader<'_>) -> Syntax<u8> {
 #[inline(always)]
 fn n_c(nz: &[u8], place: usize) -> usize {
     let sum = usize::from(nz[place - 1]) + usize::from(nz[place - 8]);
-    let n_c = if sum < usize::from(NOT_AVAILABLE) { (sum + 1) >> 1 } else { sum };
+    let n_c = if sum < usize::from(NOT_AVAILABLE) {
+        (sum + 1) >> 1
+    } else {
+        sum
+    };
     n_c & 31
 }
 
@@ -364,7 +368,11 @@ const FIRST_1_LESS: usize = 8; // suffixLength 1, the level is coded less 1
 const fn next_suffix_length(suffix_length: u32, level_code: u32) -> u32 {
     let magnitude = (level_code >> 1) + 1;
     let length = if suffix_length == 0 { 1 } else { suffix_length };
-    if magnitude > 3 << (length - 1) && length < 6 { length + 1 } else { length }
+    if magnitude > 3 << (length - 1) && length < 6 {
+        length + 1
+    } else {
+        length
+    }
 }
 
 /// Levels without escape by state and the next [`LEVEL_BITS`] bits.
@@ -452,7 +460,10 @@ fn long_level(bits: &mut BitReader<'_>, window: u64, state: usize) -> Syntax<usi
     let level_prefix = window.leading_zeros();
     let (level_code, length) = if level_prefix < 14 || (level_prefix == 14 && suffix_length > 0) {
         let suffix = ((window << (level_prefix + 1)) >> 1 >> (63 - suffix_length)) as u32;
-        ((level_prefix << suffix_length) + suffix, level_prefix + 1 + suffix_length)
+        (
+            (level_prefix << suffix_length) + suffix,
+            level_prefix + 1 + suffix_length,
+        )
     } else {
         escape(window, level_prefix, suffix_length)?
     };
@@ -503,7 +514,11 @@ const fn run_tables() -> [[Batch; 1 << RUN_BITS]; 15] {
                 if length == 0 {
                     // Four and more zeros, then a one.
                     let prefix = rest.leading_zeros() - (32 - RUN_BITS);
-                    (run, length) = if rest == 0 { (0, 0xff) } else { (prefix as u8 + 4, prefix as u8 + 1) };
+                    (run, length) = if rest == 0 {
+                        (0, 0xff)
+                    } else {
+                        (prefix as u8 + 4, prefix as u8 + 1)
+                    };
                 }
                 if used + length as u32 > RUN_BITS || run as usize > left {
                     break;

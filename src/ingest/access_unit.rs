@@ -36,6 +36,8 @@ impl fmt::Display for StreamName {
 pub struct VideoFormat {
     /// The caps of the parsed stream, as GStreamer writes them: what a decoder must be fed with.
     pub caps: String,
+    /// The file or URI that it comes from, without credentials.
+    pub place: String,
     /// Width in luma samples, after cropping.
     pub width: u32,
     /// Height in luma samples, after cropping.

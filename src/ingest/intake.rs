@@ -73,6 +73,8 @@ struct State {
     segmenter: Segmenter,
     next_index: u64,
     shedding: bool,
+    /// What the present pipeline has open.
+    place: String,
     format: Option<(gst::Caps, Arc<VideoFormat>)>,
     time_segment: Option<(Option<u64>, Option<u64>)>,
     parameter_sets: ParameterSets,
@@ -141,6 +143,7 @@ impl Intake {
                 segmenter: Segmenter::new(time_jump),
                 next_index: 0,
                 shedding: false,
+                place: String::new(),
                 format: None,
                 time_segment: None,
                 parameter_sets: ParameterSets::default(),
@@ -331,6 +334,15 @@ impl Intake {
         }
     }
 
+    /// Says what the next pipeline has open. Its first unit begins a segment, whatever its caps.
+    pub fn enter(&self, place: &str) {
+        let mut state = self.lock();
+        if state.place != place {
+            place.clone_into(&mut state.place);
+            state.format = None;
+        }
+    }
+
     /// Gives the unit its place: format, segment, times.
     fn complete(
         &self,
@@ -345,7 +357,7 @@ impl Intake {
         let (new_format, format) = match known {
             Some((_, format)) => (false, format.clone()),
             None => {
-                let format = Arc::new(video_format(caps));
+                let format = Arc::new(video_format(caps, &state.place));
                 let changed = state.format.is_some();
                 state.format = Some((caps.to_owned(), format.clone()));
                 (changed, format)
@@ -439,7 +451,7 @@ fn segment_end(ended: EndedSegment) -> IngestItem {
 }
 
 /// Reads a parsed stream's caps.
-pub(super) fn video_format(caps: &gst::CapsRef) -> VideoFormat {
+pub(super) fn video_format(caps: &gst::CapsRef, place: &str) -> VideoFormat {
     let structure = caps.structure(0);
     let side = |field: &str| {
         let pixels = structure.and_then(|structure| structure.get::<i32>(field).ok());
@@ -451,6 +463,7 @@ pub(super) fn video_format(caps: &gst::CapsRef) -> VideoFormat {
     let part = |part: i32| u32::try_from(part).ok();
     VideoFormat {
         caps: caps.to_string(),
+        place: place.to_owned(),
         width: side("width"),
         height: side("height"),
         frame_rate: rate

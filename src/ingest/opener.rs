@@ -70,6 +70,7 @@ impl Opener {
             }
         };
         let place = media.place();
+        intake.enter(&place);
         let pipeline = MediaPipeline::start(&media, &self.templates, events, GatedIntake { intake, gate })?;
         Ok(Some(Opened { pipeline, place }))
     }

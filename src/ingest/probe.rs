@@ -90,13 +90,18 @@ enum Heard {
 }
 
 /// Takes the first unit's format and refuses all others.
-struct FirstUnit(Sender<Heard>);
+struct FirstUnit {
+    told: Sender<Heard>,
+    place: String,
+}
 
 impl UnitSink for FirstUnit {
     fn take(&mut self, sample: &gst::Sample) -> Result<gst::FlowSuccess, gst::FlowError> {
         if let Some(caps) = sample.caps() {
             // Only the first is waited for; the channel may be gone by the next.
-            let _ = self.0.send(Heard::Format(intake::video_format(caps)));
+            let _ = self
+                .told
+                .send(Heard::Format(intake::video_format(caps, &self.place)));
         }
         Err(gst::FlowError::Eos)
     }
@@ -116,7 +121,8 @@ fn probe_media(
         // As above.
         Arc::new(move |event| drop(told.send(Heard::Event(event))))
     };
-    let pipeline = MediaPipeline::start(media, templates, events, FirstUnit(told))?;
+    let place = media.place();
+    let pipeline = MediaPipeline::start(media, templates, events, FirstUnit { told, place })?;
     let give_up = crossbeam_channel::after(patience);
     let mut ignored_tracks = Vec::new();
     let outcome = loop {

@@ -85,13 +85,11 @@ pub fn draw_overlay(frame: &FramePixels<'_>, motion: &Displacements, style: Over
             let start = [centre(column, end_column, left), centre(row, end_row, top)];
             let reach = scale * style.gain;
             let end = [start[0] + reach * x, start[1] + reach * y];
-            draw_arrow(
-                &mut canvas,
-                start,
-                end,
-                direction_colour(x, y),
-                arrow_width(style.scale),
-            );
+            let colour = direction_colour(x, y);
+            match reach * x.hypot(y) < SHORTEST_ARROW {
+                true => fill(&mut canvas, start[0] - 1.0, start[1] - 1.0, 2.0, 2.0, colour),
+                false => draw_arrow(&mut canvas, start, end, colour, arrow_width(style.scale)),
+            }
         }
     }
     draw_legend(&mut canvas, style);
@@ -261,6 +259,21 @@ mod tests {
         );
         assert!((7..=8).contains(y.iter().min().unwrap()));
         assert!((15..=17).contains(y.iter().max().unwrap()), "and 8 further down");
+    }
+
+    #[test]
+    fn a_motion_too_small_for_an_arrow_is_a_dot() {
+        let rgb = vec![90; 64 * 48 * 3];
+        let frame = grey_frame(&rgb);
+        let style = OverlayStyle { scale: 1, gain: 1.0 };
+        let blank = draw_overlay(&frame, &still(|_, _| Some([0.0, 0.0])), style).unwrap();
+        let touched_by = |x: f32| {
+            let moving = still(|column, row| Some([if column < 4 && row < 4 { x } else { 0.0 }, 0.0]));
+            touched(&draw_overlay(&frame, &moving, style).unwrap(), &blank, 1).len()
+        };
+        assert_eq!(touched_by(0.2), 0);
+        assert_eq!(touched_by(1.0), 4);
+        assert!(touched_by(6.0) > 10);
     }
 
     #[test]

@@ -122,7 +122,7 @@ impl Preset {
             Preset::Micro => ModelConfig {
                 sample,
                 crop: 64,
-                motion_crop: 32,
+                motion_crop: 24,
                 norm,
                 video: residual(8, 1),
                 key_frame: residual(8, 1),

@@ -3,6 +3,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use bytesize::ByteSize;
 use ractor::Actor;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -25,6 +26,7 @@ use crate::telemetry::{CheckpointMetrics, Heartbeat, Registry, TrainMetrics};
 use crate::train::{
     self, Command, EndReason, TrainError, TrainEvent, TrainHandle, TrainSummary, TrainerParts,
 };
+use crate::window::WindowConfig;
 
 /// How long the trainer may go without asking for a batch: the longest step of `paper` on a slow CPU.
 const TRAIN_SILENCE: Duration = Duration::from_secs(600);
@@ -189,7 +191,7 @@ impl Run {
         let (all_over_tx, all_over) = watch::channel(false);
         let shared = Arc::new(SharedParts {
             ingest: config.ingest.clone(),
-            window: config.window.clone(),
+            window: within_budget(&config.window, config.ingest.memory, entries.len()),
             spec,
             templates: prepared.templates,
             budget,
@@ -482,6 +484,21 @@ fn join_apart(trainer: TrainHandle, board: Arc<Board>) -> mpsc::Receiver<Result<
         tracing::error!(%error, "no thread to wait for the trainer");
     }
     told
+}
+
+/// Choosers hold compressed pictures for as long as a window may need them. Together they get half of the byte budget at most:
+/// were all of it theirs, file sources would wait for credit that nobody gives back.
+fn within_budget(config: &WindowConfig, memory: ByteSize, streams: usize) -> WindowConfig {
+    let share = memory.as_u64() / (2 * streams.max(1) as u64);
+    let mut config = config.clone();
+    if share < config.buffer_bytes.as_u64() {
+        tracing::info!(
+            each = %ByteSize(share),
+            "the streams' windows share half of ingest.memory, less than window.buffer_bytes"
+        );
+        config.buffer_bytes = ByteSize(share.max(1));
+    }
+    config
 }
 
 fn lost_trainer() -> TrainError {

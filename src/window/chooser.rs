@@ -53,6 +53,8 @@ struct Running {
 
 struct Segment {
     number: u64,
+    /// The file or URI, for people.
+    place: String,
     pictures: u64,
     runs: u64,
 }
@@ -101,7 +103,7 @@ impl Chooser {
     ) -> Outcome {
         let mut outcome = Outcome::default();
         let number = unit.segment;
-        self.enter_segment(number, demand, rng, &mut outcome);
+        self.enter_segment(&unit, demand, rng, &mut outcome);
         self.count(&facts);
         if let State::Running(running) = &mut self.state
             && running.run.push(&unit, &facts).is_err()
@@ -150,7 +152,7 @@ impl Chooser {
         rng: &mut ChaCha8Rng,
     ) -> Outcome {
         let mut outcome = Outcome::default();
-        self.enter_segment(unit.segment, demand, rng, &mut outcome);
+        self.enter_segment(&unit, demand, rng, &mut outcome);
         unit.receipt.settle(Fate::Skipped(SkipReason::BeforeKeyFrame));
         outcome
     }
@@ -180,20 +182,22 @@ impl Chooser {
         outcome
     }
 
-    /// Counts a picture of segment `number`, which ends any other.
+    /// Counts a picture of the unit's segment, which ends any other.
     fn enter_segment(
         &mut self,
-        number: u64,
+        unit: &AccessUnit,
         demand: &mut dyn FnMut() -> Demand,
         rng: &mut ChaCha8Rng,
         outcome: &mut Outcome,
     ) {
+        let number = unit.segment;
         let is_other = |segment: &Segment| segment.number != number;
         if self.segment.as_ref().is_some_and(is_other) {
             self.finish_segment(Ending::Broken, demand, rng, outcome);
         }
-        let segment = self.segment.get_or_insert(Segment {
+        let segment = self.segment.get_or_insert_with(|| Segment {
             number,
+            place: unit.format.place.clone(),
             pictures: 0,
             runs: 0,
         });
@@ -239,6 +243,7 @@ impl Chooser {
             outcome.notices.push(Notice::NoKeyFrame {
                 stream,
                 segment: segment.number,
+                place: segment.place,
                 pictures: segment.pictures,
             });
         } else if let Some(frames) = frames.filter(|frames| segment.runs == 1 && *frames < needed) {
@@ -246,6 +251,7 @@ impl Chooser {
             outcome.notices.push(Notice::ShortVideo {
                 stream,
                 segment: segment.number,
+                place: segment.place,
                 frames,
                 lacking: needed - frames,
             });

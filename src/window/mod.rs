@@ -34,6 +34,6 @@ pub use outcome::{ChooserStats, Notice, Outcome};
 pub use picture::{CodedType, PictureFacts};
 pub use plan::{Choice, SamplePlan, WindowPlace};
 pub use run::Ending;
-pub use scout::{ScoutEnd, ScoutError, ScoutHandle, ScoutParts, spawn_scout};
+pub use scout::{OnSample, ScoutEnd, ScoutError, ScoutHandle, ScoutParts, spawn_scout};
 pub use scout_state::{ScoutSnapshot, ScoutWatch};
 pub use spec::{FrameSize, SampleSpec};

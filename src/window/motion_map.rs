@@ -235,7 +235,9 @@ impl BlockRow {
 
     fn load(&mut self, motion: &BlockMotion<'_>, y4: usize) {
         let row = y4 * motion.width4..(y4 + 1) * motion.width4;
-        let known = motion.intra[row.clone()].iter().zip(&motion.poc_delta[row.clone()]);
+        let known = motion.intra[row.clone()]
+            .iter()
+            .zip(&motion.poc_delta[row.clone()]);
         for (out, (intra, delta)) in self.known.iter_mut().zip(known) {
             // A block that refers to its own frame's other field has no frame distance.
             *out = f32::from(u8::from(!*intra & (*delta != 0)));

@@ -15,7 +15,7 @@ pub struct Outcome {
 pub enum Notice {
     /// A segment ended before a sample fitted.
     #[error(
-        "stream {stream}, segment {segment}: {frames} frames are {lacking} too few for a sample of this preset; preset micro \
+        "stream {stream}, segment {segment}, {place}: {frames} frames are {lacking} too few for a sample of this preset; preset micro \
          takes the shortest videos"
     )]
     ShortVideo {
@@ -23,6 +23,8 @@ pub enum Notice {
         stream: StreamName,
         /// The segment.
         segment: u64,
+        /// The file or URI, without credentials.
+        place: String,
         /// Frames from its first key frame on.
         frames: u64,
         /// Frames that it lacks.
@@ -30,13 +32,15 @@ pub enum Notice {
     },
     /// A segment ended without a picture that decoding can start at.
     #[error(
-        "stream {stream}, segment {segment}: none of its {pictures} pictures is one that decoding can start at"
+        "stream {stream}, segment {segment}, {place}: none of its {pictures} pictures is one that decoding can start at"
     )]
     NoKeyFrame {
         /// The stream.
         stream: StreamName,
         /// The segment.
         segment: u64,
+        /// The file or URI, without credentials.
+        place: String,
         /// Its pictures.
         pictures: u64,
     },

@@ -20,6 +20,9 @@ use crate::ingest::{
 };
 use crate::replay::{Replay, SampleId};
 
+/// Hears of a sample: what was planned, and what replay calls it.
+pub type OnSample = Arc<dyn Fn(&SamplePlan, SampleId) + Send + Sync>;
+
 /// What a scout works with.
 pub struct ScoutParts {
     /// The stream.
@@ -41,7 +44,7 @@ pub struct ScoutParts {
     /// For the log's patience.
     pub wall_clock: WallClock,
     /// Told of every sample that replay took, on a decode thread. Must not block.
-    pub on_sample: Arc<dyn Fn(&SamplePlan, SampleId) + Send + Sync>,
+    pub on_sample: OnSample,
 }
 
 /// How a scout ended.

@@ -98,6 +98,7 @@ pub fn access_units(path: &Path) -> Vec<Arc<AccessUnit>> {
             key_unit: !buffer.flags().contains(gst::BufferFlags::DELTA_UNIT),
             format: Arc::new(VideoFormat {
                 caps: caps.to_string(),
+                place: "film.mp4".to_owned(),
                 width: caps
                     .structure(0)
                     .unwrap()

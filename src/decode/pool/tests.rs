@@ -14,6 +14,7 @@ const SIZE: FrameSize = FrameSize { width: 1, height: 1 };
 fn job(rank: u32) -> DecodeJob {
     let format = Arc::new(VideoFormat {
         caps: "video/x-h264".to_owned(),
+        place: "film.mp4".to_owned(),
         width: 1,
         height: 1,
         frame_rate: (0, 1),

@@ -36,7 +36,7 @@ fn micro_learns_both_tasks_within_200_steps() {
     assert!(last.context.loss < 0.9 * first.context.loss, "context loss");
     assert!(last.motion.loss < 0.7 * first.motion.loss, "motion loss");
     assert!(last.context.top1 > 1.5 * last.context.chance, "context top-1");
-    assert!(last.motion.top1 > 20.0 * last.motion.chance, "motion top-1");
+    assert!(last.motion.top1 > 8.0 * last.motion.chance, "motion top-1");
     assert!(last.effective_rank > 10.0, "collapsed");
     assert_eq!(learner.nonfinite_steps(), 0);
 }

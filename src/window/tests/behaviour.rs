@@ -111,6 +111,7 @@ fn a_video_too_short_is_named_with_the_frames_that_it_lacks() {
         [Notice::ShortVideo {
             stream: stream_name(),
             segment: 0,
+            place: "film.mp4".to_owned(),
             frames: 15,
             lacking: 4
         }]

@@ -197,6 +197,7 @@ impl Source {
             budget: ByteBudget::new(1 << 30),
             format: Arc::new(VideoFormat {
                 caps: "video/x-h264".to_owned(),
+                place: "film.mp4".to_owned(),
                 width: 8,
                 height: 8,
                 frame_rate: (25, 1),
