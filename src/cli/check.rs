@@ -118,10 +118,8 @@ fn describe(probe: &Probe) -> String {
     let format = &probe.format;
     let mut text = format!("H.264, {}×{}", format.width, format.height);
     if let (frames @ 1.., seconds @ 1..) = format.frame_rate {
-        text.push_str(&format!(
-            ", {:.4} frames/s",
-            f64::from(frames) / f64::from(seconds)
-        ));
+        let rate = f64::from(frames) / f64::from(seconds);
+        text.push_str(&format!(", {} frames/s", (rate * 100.0).round() / 100.0));
     }
     if probe.files > 1 {
         text.push_str(&format!(", the first of {} files", probe.files));
