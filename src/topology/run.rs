@@ -440,7 +440,7 @@ fn follow_trainer(
                         samples_per_second = format_args!("{:.1}", report.samples_per_second),
                         "trained"
                     );
-                    board.train().report = Some(report);
+                    board.trained(report);
                 }
                 TrainEvent::SnapshotWritten(written) => {
                     checkpoints.written(written.step, written.bytes, written.took, SystemTime::now());
@@ -472,7 +472,7 @@ fn join_apart(trainer: TrainHandle, board: Arc<Board>) -> mpsc::Receiver<Result<
     let (tell, told) = mpsc::channel(1);
     let wait = move || {
         let ended = trainer.join();
-        board.train().ended = Some(match &ended {
+        board.training_ended(match &ended {
             Ok(summary) => reason_of(&summary.reason),
             Err(error) => error.to_string(),
         });
