@@ -1,3 +1,13 @@
+/// As `println!`, which panics when nobody reads.
+macro_rules! say {
+    ($($text:tt)*) => { $crate::cli::write_out(format_args!("{}\n", format_args!($($text)*))) };
+}
+
+/// As `print!`, which panics when nobody reads.
+macro_rules! say_as_is {
+    ($($text:tt)*) => { $crate::cli::write_out(format_args!($($text)*)) };
+}
+
 mod check;
 mod checkpoint;
 mod eval;
@@ -6,8 +16,10 @@ mod run;
 mod status;
 
 use std::fmt;
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::{Args, Parser, Subcommand};
 use comfy_table::Table;
@@ -107,7 +119,17 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Usage(message) => f.write_str(message),
-            Self::Failed(error) => write!(f, "{error:#}"),
+            Self::Failed(error) => {
+                // Most errors tell their cause themselves.
+                let mut told = error.to_string();
+                for cause in error.chain().skip(1).map(ToString::to_string) {
+                    if !told.contains(&cause) {
+                        told.push_str(": ");
+                        told.push_str(&cause);
+                    }
+                }
+                f.write_str(&told)
+            }
         }
     }
 }
@@ -160,15 +182,37 @@ pub fn main() -> ExitCode {
         Command::Status(args) => status::run(&args),
     };
     match done {
+        Ok(()) if OUTPUT_LOST.load(Ordering::Relaxed) => ExitCode::FAILURE,
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("comove: {failure}");
+            complain(format_args!("{failure}"));
             ExitCode::from(match failure {
                 Failure::Usage(_) => 2,
                 Failure::Failed(_) => 1,
             })
         }
     }
+}
+
+/// Something could not be written to standard output.
+static OUTPUT_LOST: AtomicBool = AtomicBool::new(false);
+
+/// Writes to standard output. A reader that has gone, as `head` does, has read enough; anything else is told, and makes the
+/// program fail in the end.
+fn write_out(text: fmt::Arguments<'_>) {
+    match io::stdout().lock().write_fmt(text) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            if !OUTPUT_LOST.swap(true, Ordering::Relaxed) {
+                complain(format_args!("standard output cannot be written: {error}"));
+            }
+        }
+        _ => {}
+    }
+}
+
+fn complain(text: fmt::Arguments<'_>) {
+    // There is no one to tell where even this fails.
+    let _ = writeln!(io::stderr(), "comove: {text}");
 }
 
 /// A table without lines, for people and for `awk`.

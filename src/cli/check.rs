@@ -33,17 +33,17 @@ pub(super) fn run(args: &CheckArgs) -> Result<(), Failure> {
     let config = args.config.load()?;
     let token = check_token(&config.server)?;
     if args.resolved {
-        print!("{}", config.resolved_toml().map_err(anyhow::Error::from)?);
+        say_as_is!("{}", config.resolved_toml().map_err(anyhow::Error::from)?);
         return Ok(());
     }
-    println!(
+    say!(
         "train       preset {}, batches of {}, device {}",
         config.train.preset.name(),
         config.train.batch_size(),
         config.train.device
     );
-    println!("checkpoints {}", config.checkpoint.dir.display());
-    println!(
+    say!("checkpoints {}", config.checkpoint.dir.display());
+    say!(
         "server      http://{}/, changes need {token}",
         config.server.listen
     );
@@ -52,7 +52,7 @@ pub(super) fn run(args: &CheckArgs) -> Result<(), Failure> {
     match DecodePool::start(&config.decode) {
         Ok(pool) => {
             pool.close();
-            println!("decoder     {decoder} works");
+            say!("decoder     {decoder} works");
         }
         Err(error) => problems.push(error.to_string()),
     }
@@ -60,7 +60,7 @@ pub(super) fn run(args: &CheckArgs) -> Result<(), Failure> {
         Ok(templates) => {
             let faults = templates.check();
             if faults.is_empty() {
-                println!("pipelines   all can be built");
+                say!("pipelines   all can be built");
             }
             problems.extend(faults.iter().map(ToString::to_string));
             check_streams(&config, &templates, args.open, &mut problems)?;
@@ -68,7 +68,7 @@ pub(super) fn run(args: &CheckArgs) -> Result<(), Failure> {
         Err(error) => problems.push(error.to_string()),
     }
     if problems.is_empty() {
-        println!("all is well");
+        say!("all is well");
         return Ok(());
     }
     Err(Failure::Failed(anyhow::anyhow!(problems.join("\ncomove: "))))
@@ -83,7 +83,7 @@ fn check_streams(
     // The config was checked: this does not fail but for files that went away since.
     let streams = resolve_streams(&config.stream).map_err(anyhow::Error::from)?;
     if streams.is_empty() {
-        println!("streams     none; name sources on the command line, or add [[stream]] to the config");
+        say!("streams     none; name sources on the command line, or add [[stream]] to the config");
     }
     for ((name, source), stream) in streams.iter().zip(&config.stream) {
         let found = match look_at(source, stream, templates, open) {
@@ -93,7 +93,7 @@ fn check_streams(
                 "FAILED, see below".to_owned()
             }
         };
-        println!("stream      {name}: {source}: {found}");
+        say!("stream      {name}: {source}: {found}");
     }
     Ok(())
 }

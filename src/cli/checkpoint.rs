@@ -64,11 +64,11 @@ fn list(dir: &Path, json: bool) -> anyhow::Result<()> {
     listed.reverse();
     let views: Vec<_> = listed.iter().map(CheckpointView::from).collect();
     if json {
-        println!("{}", serde_json::to_string_pretty(&views)?);
+        say!("{}", serde_json::to_string_pretty(&views)?);
         return Ok(());
     }
     if views.is_empty() {
-        println!("no checkpoint in {}", dir.display());
+        say!("no checkpoint in {}", dir.display());
         return Ok(());
     }
     let mut table = super::table(["step", "written", "size", "", "folder"]);
@@ -88,16 +88,16 @@ fn list(dir: &Path, json: bool) -> anyhow::Result<()> {
             view.path,
         ]);
     }
-    println!("{table}");
+    say!("{table}");
     Ok(())
 }
 
 fn show(path: &Path, json: bool, config: bool) -> anyhow::Result<()> {
     let manifest = checkpoint::show(path)?;
     if json {
-        println!("{}", serde_json::to_string_pretty(&manifest)?);
+        say!("{}", serde_json::to_string_pretty(&manifest)?);
     } else if config {
-        print!("{}", manifest.config);
+        say_as_is!("{}", manifest.config);
     } else {
         print_manifest(&manifest)?;
     }
@@ -106,28 +106,29 @@ fn show(path: &Path, json: bool, config: bool) -> anyhow::Result<()> {
 
 fn print_manifest(manifest: &Manifest) -> anyhow::Result<()> {
     let written = std::time::UNIX_EPOCH + std::time::Duration::from_secs(manifest.created_unix);
-    println!("step        {}", manifest.step);
-    println!("written     {}", humantime::format_rfc3339_seconds(written));
-    println!(
+    say!("step        {}", manifest.step);
+    say!("written     {}", humantime::format_rfc3339_seconds(written));
+    say!(
         "by          comove {}, format {}",
-        manifest.comove_version, manifest.format_version
+        manifest.comove_version,
+        manifest.format_version
     );
     for file in &manifest.files {
-        println!("file        {} ({})", file.name, ByteSize(file.bytes));
+        say!("file        {} ({})", file.name, ByteSize(file.bytes));
     }
     let metrics = manifest.metrics.as_object().into_iter().flatten();
     for (name, value) in metrics.filter(|(_, value)| !value.is_null()) {
-        println!("{name:24} {value}");
+        say!("{name:24} {value}");
     }
-    println!("learned from\n{:#}", manifest.provenance);
-    println!("(--config shows the config of its run, --json the whole manifest)");
+    say!("learned from\n{:#}", manifest.provenance);
+    say!("(--config shows the config of its run, --json the whole manifest)");
     Ok(())
 }
 
 fn verify(path: &Path) -> anyhow::Result<()> {
     let manifest = checkpoint::verify(path)?;
     let bytes = manifest.files.iter().map(|file| file.bytes).sum();
-    println!(
+    say!(
         "{}: step {}, {} files, {}: complete and sound",
         path.display(),
         manifest.step,

@@ -127,12 +127,12 @@ pub(super) fn run(args: &EvalArgs) -> Result<(), Failure> {
     };
     let report = evaluate(&options).map_err(anyhow::Error::from)?;
     if common.json {
-        println!(
+        say!(
             "{}",
             serde_json::to_string_pretty(&report).map_err(anyhow::Error::from)?
         );
     } else {
-        print!("{report}");
+        say_as_is!("{report}");
     }
     Ok(())
 }

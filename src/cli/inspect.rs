@@ -47,12 +47,12 @@ pub(super) fn run(args: &InspectArgs) -> Result<(), Failure> {
     };
     let report = inspect(&options).map_err(anyhow::Error::from)?;
     if args.json {
-        println!(
+        say!(
             "{}",
             serde_json::to_string_pretty(&report).map_err(anyhow::Error::from)?
         );
     } else {
-        print!("{report}");
+        say_as_is!("{report}");
     }
     Ok(())
 }

@@ -12,7 +12,7 @@ pub(super) const EXAMPLES: &str = "Examples:
   comove run -c config/cameras.toml --resume=if-present   as a service
   comove run synthetic: --max-steps 200             no video at hand
 
-Signals: SIGINT and SIGTERM end the run in good order (a second one at once), SIGUSR1 writes a checkpoint.";
+Signals: SIGINT, SIGTERM and SIGHUP end the run in good order (a second one at once), SIGUSR1 writes a checkpoint.";
 
 /// Learn from streams, until they are over or told to stop.
 #[derive(Debug, Args)]
@@ -31,7 +31,7 @@ pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
 
 fn tell(summary: &RunSummary, began: SystemTime) {
     let took = began.elapsed().unwrap_or_default().as_secs();
-    println!("ended after {took} s: {}", summary.reason);
+    say!("ended after {took} s: {}", summary.reason);
     for stream in &summary.streams {
         let short = match stream.short_videos {
             0 => String::new(),
@@ -42,23 +42,38 @@ fn tell(summary: &RunSummary, began: SystemTime) {
             .as_ref()
             .map(|why| format!("; {why}"))
             .unwrap_or_default();
-        println!(
+        say!(
             "  {}: {} access units, {} samples{short}{failure}",
-            stream.name, stream.received, stream.samples
+            stream.name,
+            stream.account.received,
+            stream.samples
         );
     }
     let train = &summary.train;
-    println!(
+    say!(
         "  {} steps, {} of them in this run",
-        train.step, train.steps_taken
+        train.step,
+        train.steps_taken
     );
     if let Some(report) = &train.report {
-        println!(
-            "  loss {:.3}; top-1 of context {:.2} (chance {:.2}), of motion {:.3} (chance {:.3})",
-            report.loss, report.context_top1, report.context_chance, report.motion_top1, report.motion_chance
+        say!(
+            "  loss {:.3}; top-1 {}",
+            report.loss,
+            [
+                top1("context", report.context_top1, report.context_chance),
+                top1("motion", report.motion_top1, report.motion_chance),
+            ]
+            .join(", ")
         );
     }
     if let Some(snapshot) = &train.snapshot {
-        println!("  checkpoint {}", snapshot.path.display());
+        say!("  checkpoint {}", snapshot.path.display());
+    }
+}
+
+fn top1(task: &str, top1: f64, chance: f64) -> String {
+    match top1.is_finite() {
+        true => format!("of {task} {top1:.3} (chance {chance:.3})"),
+        false => format!("of {task} not known: nothing in its batches to compare with"),
     }
 }

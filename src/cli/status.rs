@@ -27,26 +27,27 @@ pub(super) fn run(args: &StatusArgs) -> Result<(), Failure> {
     if args.json {
         let mut both = serde_json::to_value(&status).map_err(anyhow::Error::from)?;
         both["streams"] = serde_json::to_value(&streams).map_err(anyhow::Error::from)?;
-        println!("{both:#}");
+        say!("{both:#}");
         return Ok(());
     }
     let uptime = std::time::Duration::from_secs(status.uptime_seconds as u64);
-    println!(
+    say!(
         "comove {} is {}, up for {}",
         status.version,
         status.state,
         humantime::format_duration(uptime)
     );
     for reason in &status.not_ready {
-        println!("not ready: {reason}");
+        say!("not ready: {reason}");
     }
     for stage in status.stages.iter().filter(|stage| !stage.alive) {
-        println!(
+        say!(
             "{} gave no sign of life for {:.0} s",
-            stage.stage, stage.silent_seconds
+            stage.stage,
+            stage.silent_seconds
         );
     }
-    println!("{}", streams_table(&streams));
+    say!("{}", streams_table(&streams));
     print_learning(&status);
     Ok(())
 }
@@ -81,7 +82,7 @@ fn streams_table(streams: &[StreamView]) -> Table {
 
 fn print_learning(status: &StatusView) {
     if let Some(replay) = &status.replay {
-        println!(
+        say!(
             "replay   {} samples, {} of {}",
             replay.samples,
             bytesize::ByteSize(replay.bytes),
@@ -89,16 +90,20 @@ fn print_learning(status: &StatusView) {
         );
     }
     let Some(train) = &status.train else {
-        println!("training has not reported yet");
+        say!("training has not reported yet");
         return;
     };
-    println!(
+    say!(
         "train    step {} of preset {} on {}, {:.1} samples/s, loss {:.3}",
-        train.step, train.preset, train.device, train.samples_per_second, train.loss
+        train.step,
+        train.preset,
+        train.device,
+        train.samples_per_second,
+        train.loss
     );
     for (name, task) in [("context", &train.context), ("motion", &train.motion)] {
         let (top1, chance) = (100.0 * task.top1, 100.0 * task.chance);
-        println!(
+        say!(
             "{name:8} top-1 {top1:.1} % (chance {chance:.1} %), loss {:.3}",
             task.loss
         );

@@ -147,6 +147,9 @@ impl StreamConfig {
         };
         match (&self.uri, &self.path, &self.folder, &self.synthetic) {
             (Some(uri), None, None, None) => SourceKind::from_uri(uri.clone()),
+            // Of a stream that does not run nothing need be there.
+            (None, Some(path), None, None) if !self.enabled => Ok(SourceKind::File(path.clone())),
+            (None, None, Some(folder), None) if !self.enabled => Ok(SourceKind::Folder(folder.clone())),
             (None, Some(path), None, None) => match SourceKind::from_path(path)? {
                 SourceKind::Folder(_) => invalid("`path` names a folder; write `folder`"),
                 file => Ok(file),

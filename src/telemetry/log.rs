@@ -99,7 +99,9 @@ pub fn start_log(config: &LogConfig) -> Result<(), LogError> {
     let on_terminal = io::stderr().is_terminal();
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(io::stderr);
+        .with_writer(io::stderr)
+        // It would be told on standard error too, by a macro that panics: a log that nobody reads ends no run.
+        .log_internal_errors(false);
     let format = match config.format {
         LogFormat::Auto if on_terminal => LogFormat::Human,
         LogFormat::Auto => LogFormat::Plain,
@@ -109,7 +111,9 @@ pub fn start_log(config: &LogConfig) -> Result<(), LogError> {
         LogFormat::Json => lines
             .json()
             .flatten_event(true)
-            .with_current_span(true)
+            // The actors' spans name a key twice, which strict readers of JSON refuse; events name their stream.
+            .with_current_span(false)
+            .with_span_list(false)
             .try_init(),
         LogFormat::Plain | LogFormat::Auto => lines.with_ansi(false).try_init(),
         LogFormat::Human => lines

@@ -130,7 +130,7 @@ impl StreamEntry {
 }
 
 /// What the learner said last.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct TrainBoard {
     pub preset: String,
     pub device: String,
@@ -168,8 +168,19 @@ fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Board {
-    pub fn train(&self) -> MutexGuard<'_, TrainBoard> {
-        lock(&self.train)
+    /// What the learner said last. A copy: no answer holds the lock while it asks for more.
+    pub fn train(&self) -> TrainBoard {
+        lock(&self.train).clone()
+    }
+
+    /// Books a report of the learner.
+    pub fn trained(&self, report: StepReport) {
+        lock(&self.train).report = Some(report);
+    }
+
+    /// Says why training has ended.
+    pub fn training_ended(&self, reason: String) {
+        lock(&self.train).ended = Some(reason);
     }
 
     pub fn enter(&self, phase: Phase) {
@@ -214,7 +225,7 @@ impl Daemon for Board {
             Phase::Running => {}
             Phase::Stopping => missing.push("the run is stopping".to_owned()),
         }
-        if let Some(reason) = &self.train().ended {
+        if let Some(reason) = self.train().ended {
             missing.push(format!("training has ended: {reason}"));
         }
         let enabled: Vec<_> = self
@@ -295,8 +306,8 @@ impl Daemon for Board {
     }
 
     fn write_checkpoint(&self) -> Result<CheckpointView, SnapshotError> {
-        if let Some(reason) = &self.train().ended {
-            return Err(SnapshotError::NotTraining(reason.clone()));
+        if let Some(reason) = self.train().ended {
+            return Err(SnapshotError::NotTraining(reason));
         }
         let (reply, answer) = bounded(1);
         let gone = || SnapshotError::NotTraining("it has just ended".to_owned());

@@ -19,9 +19,9 @@ use super::{Prepared, Provenance, RunError, prepare};
 use crate::checkpoint;
 use crate::config::{Config, Resume};
 use crate::decode::DecodePool;
-use crate::ingest::ByteBudget;
+use crate::ingest::{ByteBudget, DropReason, Fate};
 use crate::replay::Replay;
-use crate::server::{Daemon, Server};
+use crate::server::{AccountView, Daemon, Server};
 use crate::telemetry::{CheckpointMetrics, Heartbeat, Registry, TrainMetrics};
 use crate::train::{
     self, Command, EndReason, TrainError, TrainEvent, TrainHandle, TrainSummary, TrainerParts,
@@ -53,14 +53,22 @@ pub struct RunSummary {
 pub struct StreamOutcome {
     /// Its name.
     pub name: String,
-    /// Access units received.
-    pub received: u64,
+    /// Its access units.
+    pub account: AccountView,
     /// Samples that replay took from it, over all runs that led here.
     pub samples: u64,
     /// Videos too short for one sample.
     pub short_videos: u64,
     /// What failed last.
     pub last_failure: Option<String>,
+}
+
+impl StreamOutcome {
+    /// Access units that nobody settled: a defect in comove.
+    pub fn unsettled(&self) -> u64 {
+        let label = Fate::Dropped(DropReason::Unsettled).label();
+        self.account.dropped.get(label).copied().unwrap_or(0)
+    }
 }
 
 /// Runs until the sources are over and trained on, a limit is reached, training fails, or SIGINT or SIGTERM comes.
@@ -283,6 +291,7 @@ impl Run {
     async fn end(mut self, over: Over) -> Result<RunSummary, RunError> {
         self.board.enter(Phase::Stopping);
         let mut trained = None;
+        let told = !matches!(over, Over::Trainer(_));
         let reason = match over {
             Over::Told(signal) => signal.to_owned(),
             Over::MaxDuration(limit) => {
@@ -339,7 +348,12 @@ impl Run {
         for stream in &streams {
             tracing::info!(
                 stream = stream.name,
-                access_units = stream.received,
+                access_units = stream.account.received,
+                used = stream.account.used,
+                skipped = stream.account.skipped.values().sum::<u64>(),
+                dropped = stream.account.dropped.values().sum::<u64>(),
+                unsettled = stream.unsettled(),
+                buffered = stream.account.buffered,
                 samples = stream.samples,
                 short_videos = stream.short_videos,
                 "the stream's account"
@@ -352,7 +366,8 @@ impl Run {
                 saved_step,
             });
         }
-        if train.steps_taken == 0 && matches!(train.reason, EndReason::DataEnded(_)) {
+        // Whoever ends a run early knows that it may have learned nothing.
+        if !told && train.steps_taken == 0 && matches!(train.reason, EndReason::DataEnded(_)) {
             return Err(RunError::NothingLearned(why_nothing(&streams, &reason)));
         }
         Ok(RunSummary {
@@ -440,7 +455,7 @@ fn follow_trainer(
                         samples_per_second = format_args!("{:.1}", report.samples_per_second),
                         "trained"
                     );
-                    board.train().report = Some(report);
+                    board.trained(report);
                 }
                 TrainEvent::SnapshotWritten(written) => {
                     checkpoints.written(written.step, written.bytes, written.took, SystemTime::now());
@@ -472,7 +487,7 @@ fn join_apart(trainer: TrainHandle, board: Arc<Board>) -> mpsc::Receiver<Result<
     let (tell, told) = mpsc::channel(1);
     let wait = move || {
         let ended = trainer.join();
-        board.train().ended = Some(match &ended {
+        board.training_ended(match &ended {
             Ok(summary) => reason_of(&summary.reason),
             Err(error) => error.to_string(),
         });
@@ -516,7 +531,7 @@ fn reason_of(end: &EndReason) -> String {
 fn outcome(entry: &StreamEntry, board: &Board) -> StreamOutcome {
     StreamOutcome {
         name: entry.name.to_string(),
-        received: entry.ledger.snapshot().received,
+        account: AccountView::from(&entry.ledger.snapshot()),
         samples: board.provenance.samples(&entry.name),
         short_videos: entry.scout().chooser.short_videos,
         last_failure: entry.state().1,
@@ -532,7 +547,7 @@ fn why_nothing(streams: &[StreamOutcome], reason: &str) -> String {
             .unwrap_or_default();
         format!(
             "stream {}: {} access units, {} samples, {} videos too short{failure}",
-            stream.name, stream.received, stream.samples, stream.short_videos
+            stream.name, stream.account.received, stream.samples, stream.short_videos
         )
     });
     format!("{reason}; {}", each.collect::<Vec<_>>().join("; "))
