@@ -1,5 +1,7 @@
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use super::manifest::{MANIFEST_FILE, Manifest};
 use super::{CheckpointError, load};
@@ -45,6 +47,11 @@ pub(super) fn hidden(root: &Path, step: u64, ending: &str) -> PathBuf {
     root.join(format!(".{}{ending}", step_name(step)))
 }
 
+/// A lock outlives its owner for the moment in which a forked child has not yet become another program, and while a killed
+/// process is cleared away.
+const LOCK_PATIENCE: Duration = Duration::from_secs(1);
+const LOCK_RETRY: Duration = Duration::from_millis(10);
+
 impl CheckpointFolder {
     /// Makes the folder where it is missing, takes its lock, and clears away what a killed process left half done.
     ///
@@ -54,14 +61,18 @@ impl CheckpointFolder {
         fs::create_dir_all(root).map_err(CheckpointError::io("create", root))?;
         let lock_path = root.join(LOCK_FILE);
         let lock = File::create(&lock_path).map_err(CheckpointError::io("write", &lock_path))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(CheckpointError::InUse {
-                    path: root.to_owned(),
-                });
+        let give_up = Instant::now() + LOCK_PATIENCE;
+        loop {
+            match lock.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::WouldBlock) if Instant::now() < give_up => thread::sleep(LOCK_RETRY),
+                Err(TryLockError::WouldBlock) => {
+                    return Err(CheckpointError::InUse {
+                        path: root.to_owned(),
+                    });
+                }
+                Err(TryLockError::Error(error)) => return Err(CheckpointError::io("lock", lock_path)(error)),
             }
-            Err(TryLockError::Error(error)) => return Err(CheckpointError::io("lock", lock_path)(error)),
         }
         let folder = Self {
             root: root.to_owned(),
@@ -99,7 +110,16 @@ impl CheckpointFolder {
                 fs::remove_dir_all(&path).map_err(CheckpointError::io("delete", path))?;
             }
         }
-        Ok(())
+        // Killed between a snapshot's last rename and that of `latest`. By time, not by step: a run that was resumed from an
+        // older snapshot writes lower steps later.
+        let newest = list(&self.root)?
+            .into_iter()
+            .filter_map(|one| Some((one.manifest.ok()?.created_unix, one.step, one.latest)))
+            .max();
+        match newest {
+            Some((_, step, false)) => self.point_latest(&step_name(step)),
+            _ => Ok(()),
+        }
     }
 }
 

@@ -74,6 +74,18 @@ impl CheckpointFolder {
         written
     }
 
+    /// Points `latest` to a complete snapshot, all at once.
+    pub(super) fn point_latest(&self, name: &str) -> Result<(), CheckpointError> {
+        let new_link = self.root().join(format!(".{LATEST}.new"));
+        if new_link.symlink_metadata().is_ok() {
+            fs::remove_file(&new_link).map_err(CheckpointError::io("delete", &new_link))?;
+        }
+        std::os::unix::fs::symlink(name, &new_link).map_err(CheckpointError::io("link", &new_link))?;
+        let latest = self.root().join(LATEST);
+        fs::rename(&new_link, &latest).map_err(CheckpointError::io("rename", &new_link))?;
+        sync_folder(self.root())
+    }
+
     /// Renames a complete snapshot to its name and points `latest` to it.
     fn put_in_place(&self, partial: &Path, step: u64) -> Result<PathBuf, CheckpointError> {
         let name = step_name(step);
@@ -91,14 +103,7 @@ impl CheckpointFolder {
             return Err(CheckpointError::io("rename", partial)(error));
         }
         sync_folder(self.root())?;
-        let new_link = self.root().join(format!(".{LATEST}.new"));
-        if new_link.symlink_metadata().is_ok() {
-            fs::remove_file(&new_link).map_err(CheckpointError::io("delete", &new_link))?;
-        }
-        std::os::unix::fs::symlink(&name, &new_link).map_err(CheckpointError::io("link", &new_link))?;
-        let latest = self.root().join(LATEST);
-        fs::rename(&new_link, &latest).map_err(CheckpointError::io("rename", &new_link))?;
-        sync_folder(self.root())?;
+        self.point_latest(&name)?;
         if replaces {
             fs::remove_dir_all(&replaced).map_err(CheckpointError::io("delete", replaced))?;
         }

@@ -1,4 +1,4 @@
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use tch::{Device, Kind, Tensor};
 
@@ -17,8 +17,8 @@ pub struct Batch {
     pub motion: Tensor,
     /// Width and height of each sample's source, in luma samples.
     pub source_sizes: Vec<(u32, u32)>,
-    /// `[B]`, i64: equal numbers mean the same segment of the same stream.
-    pub segments: Tensor,
+    /// `[B]`, i64: equal numbers mean the same scene: samples of one segment that are close in time.
+    pub scenes: Tensor,
 }
 
 impl Batch {
@@ -71,23 +71,38 @@ impl Batch {
                 .iter()
                 .map(|s| (s.source_width, s.source_height))
                 .collect(),
-            segments: Tensor::f_from_slice(&segment_numbers(samples))?
+            scenes: Tensor::f_from_slice(&scene_numbers(samples))?
                 .f_to_kind(Kind::Int64)?
                 .f_to_device(device)?,
         })
     }
 }
 
-/// A number for each segment of each stream, in order of appearance.
-fn segment_numbers(samples: &[Arc<Sample>]) -> Vec<i64> {
-    let mut numbers = HashMap::new();
-    let mut number_of = |sample: &Sample| {
-        let next = numbers.len() as i64;
-        *numbers
-            .entry((sample.stream.clone(), sample.segment))
-            .or_insert(next)
+/// Samples of one segment whose clips begin closer than this, in the source's time, show the same scene.
+///
+/// A camera's segment lasts for days: were all of it one scene, a run of one camera would have no negatives at all.
+const SAME_SCENE_NS: u64 = 10_000_000_000;
+
+/// A number for each scene of the batch: samples of one are no negatives of each other. Samples of one stream and segment are
+/// of one scene if their times are close, or are joined by others in between; without times, all of a segment are.
+fn scene_numbers(samples: &[Arc<Sample>]) -> Vec<i64> {
+    let mut order: Vec<_> = (0..samples.len()).collect();
+    let place = |index: usize| {
+        let sample = &samples[index];
+        let begins_ns = sample.pts.map_or(0, |pts| pts.first_ns);
+        (&sample.stream, sample.segment, begins_ns)
     };
-    samples.iter().map(|sample| number_of(sample)).collect()
+    order.sort_by_key(|&index| place(index));
+    let mut numbers = vec![0; samples.len()];
+    let mut number = 0;
+    for pair in order.windows(2) {
+        let ((stream, segment, begins_ns), (next_stream, next_segment, next_ns)) =
+            (place(pair[0]), place(pair[1]));
+        let same = (stream, segment) == (next_stream, next_segment) && next_ns - begins_ns < SAME_SCENE_NS;
+        number += i64::from(!same);
+        numbers[pair[1]] = number;
+    }
+    numbers
 }
 
 fn check(sample: &Sample, config: &ModelConfig) -> Result<(), TrainError> {
@@ -139,6 +154,7 @@ mod tests {
     use super::*;
     use crate::ingest::StreamName;
     use crate::model::{NormKind, Preset};
+    use crate::replay::TimeRange;
 
     fn gather(samples: Vec<Sample>) -> Result<Batch, TrainError> {
         let samples: Vec<_> = samples.into_iter().map(Arc::new).collect();
@@ -168,14 +184,33 @@ mod tests {
     }
 
     #[test]
-    fn segments_are_told_apart_by_stream_and_number() {
-        let mut samples = samples(4);
-        for (sample, (stream, segment)) in samples.iter_mut().zip([("a", 1), ("b", 1), ("a", 2), ("a", 1)]) {
+    fn scenes_are_told_apart_by_stream_segment_and_time() {
+        let seconds = |seconds: u64| {
+            let first_ns = seconds * 1_000_000_000;
+            Some(TimeRange {
+                first_ns,
+                last_ns: first_ns,
+            })
+        };
+        let places = [
+            ("a", 1, seconds(0)),
+            ("b", 1, seconds(0)),
+            ("a", 2, seconds(0)),
+            ("a", 1, seconds(18)),
+            ("a", 1, seconds(9)),
+            ("a", 1, seconds(28)),
+            ("c", 1, None),
+            ("c", 1, None),
+        ];
+        let mut samples = samples(places.len());
+        for (sample, (stream, segment, pts)) in samples.iter_mut().zip(places) {
             sample.stream = StreamName::new(stream).unwrap();
             sample.segment = segment;
+            sample.pts = pts;
         }
-        let segments: Vec<i64> = gather(samples).unwrap().segments.try_into().unwrap();
-        assert_eq!(segments, [0, 1, 2, 0]);
+        let scenes: Vec<i64> = gather(samples).unwrap().scenes.try_into().unwrap();
+        // 0 s and 18 s are joined by 9 s; 28 s is on its own.
+        assert_eq!(scenes, [0, 3, 2, 0, 0, 1, 4, 4]);
     }
 
     #[test]

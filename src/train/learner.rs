@@ -137,7 +137,7 @@ impl Learner {
         let store = self.model.store();
         let before = store.statistics_before();
         let embeddings = self.model.forward(&views, Pass::train(self.precision))?;
-        let loss = joint_loss(&embeddings, &batch.segments);
+        let loss = joint_loss(&embeddings, &batch.scenes);
 
         let trained: Vec<&Tensor> = store.trained_parameters().map(|p| &p.tensor).collect();
         let gradients = Tensor::f_run_backward(&[&loss.total], &trained, false, false)?;
