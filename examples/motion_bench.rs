@@ -12,7 +12,12 @@ use comove::h264::MotionDecoder;
 fn cpu_seconds() -> Result<f64> {
     // Its first number is the thread's time on a CPU, in nanoseconds.
     let statistics = std::fs::read_to_string("/proc/thread-self/schedstat").context("reading schedstat")?;
-    let nanoseconds: f64 = statistics.split(' ').next().unwrap_or_default().parse().context("parsing schedstat")?;
+    let nanoseconds: f64 = statistics
+        .split(' ')
+        .next()
+        .unwrap_or_default()
+        .parse()
+        .context("parsing schedstat")?;
     Ok(nanoseconds * 1e-9)
 }
 
@@ -44,7 +49,11 @@ fn main() -> Result<()> {
             seconds.push(cpu_seconds()? - begin);
         }
         seconds.sort_by(f64::total_cmp);
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let name = path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
         println!("{name}\t{pictures}\t{:.6}", seconds[rounds / 2]);
     }
     Ok(())

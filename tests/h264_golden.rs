@@ -31,8 +31,21 @@ fn shared() -> PathBuf {
 fn streams(set: &Path, features: &str) -> Vec<Stream> {
     let mut lines = features.lines().map(|line| line.split('\t').collect::<Vec<_>>());
     let header = lines.next().expect("FEATURES.tsv has a header line");
-    let column = |name: &str| header.iter().position(|&c| c == name).expect("FEATURES.tsv has the column");
-    let described = ["profile_idc", "entropy", "slice_types", "direct", "width", "height"].map(column);
+    let column = |name: &str| {
+        header
+            .iter()
+            .position(|&c| c == name)
+            .expect("FEATURES.tsv has the column")
+    };
+    let described = [
+        "profile_idc",
+        "entropy",
+        "slice_types",
+        "direct",
+        "width",
+        "height",
+    ]
+    .map(column);
     let (name, source, kind) = (column("name"), column("source"), column("kind"));
     let elementary = std::env::var_os("COMOVE_ELEMENTARY").map(PathBuf::from);
     let wanted = std::env::var("COMOVE_GOLDEN").unwrap_or_default();
@@ -47,7 +60,12 @@ fn streams(set: &Path, features: &str) -> Vec<Stream> {
             };
             let [profile, entropy, types, direct, width, height] = described.map(|c| line[c]);
             let features = format!("{profile} | {entropy} | {width}x{height} | {types} | {direct}");
-            Some(Stream { name: line[name].to_owned(), path, kind: line[kind].to_owned(), features })
+            Some(Stream {
+                name: line[name].to_owned(),
+                path,
+                kind: line[kind].to_owned(),
+                features,
+            })
         })
         .collect()
 }
@@ -56,7 +74,11 @@ fn streams(set: &Path, features: &str) -> Vec<Stream> {
 fn every_trusted_line_is_exact() {
     let set = shared().join("h264");
     let Ok(features) = std::fs::read_to_string(set.join("FEATURES.tsv")) else {
-        assert!(std::env::var_os("CI").is_none(), "the golden set is not at {}", set.display());
+        assert!(
+            std::env::var_os("CI").is_none(),
+            "the golden set is not at {}",
+            set.display()
+        );
         eprintln!("skipped: the golden set is not at {}", set.display());
         return;
     };
@@ -80,7 +102,10 @@ fn every_trusted_line_is_exact() {
                 })
             })
             .collect();
-        threads.into_iter().flat_map(|t| t.join().expect("no panic while decoding")).collect()
+        threads
+            .into_iter()
+            .flat_map(|t| t.join().expect("no panic while decoding"))
+            .collect()
     });
     results.sort_by_key(|r| r.0);
     if let Some(path) = std::env::var_os("COMOVE_CONFORMANCE") {
@@ -105,13 +130,23 @@ fn table(streams: &[Stream], results: &[(usize, golden::Comparison)]) -> String 
     text += "Written by `scripts/h264-conformance`. A picture is exact if every column of its golden line is equal:\n";
     text += "order counts, slice types, counts of macroblocks and the digests of all vectors, references and flags.\n";
     text += "Untrusted pictures are those whose references or macroblocks are missing from the stream itself.\n\n";
-    let _ = writeln!(text, "**{whole} of {} streams, {exact} pictures exact.**\n", results.len());
-    text += "| stream | from | profile | entropy | size | slices | direct | exact | untrusted | different |\n";
+    let _ = writeln!(
+        text,
+        "**{whole} of {} streams, {exact} pictures exact.**\n",
+        results.len()
+    );
+    text +=
+        "| stream | from | profile | entropy | size | slices | direct | exact | untrusted | different |\n";
     text += "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n";
     for (place, r) in results {
-        let Stream { name, kind, features, .. } = &streams[*place];
+        let Stream {
+            name, kind, features, ..
+        } = &streams[*place];
         let (exact, untrusted, different) = (r.exact, r.untrusted, r.differences.len());
-        let _ = writeln!(text, "| {name} | {kind} | {features} | {exact} | {untrusted} | {different} |");
+        let _ = writeln!(
+            text,
+            "| {name} | {kind} | {features} | {exact} | {untrusted} | {different} |"
+        );
     }
     text
 }

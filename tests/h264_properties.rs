@@ -8,7 +8,13 @@ use comove::h264::annexb::{AccessUnitSplitter, access_units, nal_units};
 use comove::h264::{FrameMotion, MotionDecoder};
 use proptest::prelude::*;
 
-const STREAMS: [&str; 5] = ["r03_b_frames", "r09_paff_mbaff", "r29_mbaff_slices6", "r34_many_idr_longterm", "r12_gaps_p"];
+const STREAMS: [&str; 5] = [
+    "r03_b_frames",
+    "r09_paff_mbaff",
+    "r29_mbaff_slices6",
+    "r34_many_idr_longterm",
+    "r12_gaps_p",
+];
 
 fn stream(name: &str) -> Vec<u8> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/vectors/{name}.264"));

@@ -18,8 +18,17 @@ fn every_vector_is_exact() {
         let lines = std::fs::read_to_string(path.with_extension("motion.tsv")).expect("its golden lines too");
         let comparison = golden::compare(&stream, &lines);
         assert_eq!(comparison.untrusted, 0, "{}", path.display());
-        assert!(comparison.exact > 0 || !comparison.differences.is_empty(), "{} is empty", path.display());
-        failures.extend(comparison.differences.iter().map(|d| format!("{}: {d}", path.display())));
+        assert!(
+            comparison.exact > 0 || !comparison.differences.is_empty(),
+            "{} is empty",
+            path.display()
+        );
+        failures.extend(
+            comparison
+                .differences
+                .iter()
+                .map(|d| format!("{}: {d}", path.display())),
+        );
         streams += 1;
     }
     assert!(streams >= 12, "only {streams} vectors found");

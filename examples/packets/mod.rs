@@ -13,7 +13,11 @@ use gstreamer_app as gst_app;
 
 /// The access units of a file, in decoding order, each a byte stream of its own.
 pub fn read(path: &Path) -> Result<Vec<Vec<u8>>> {
-    let extension = path.extension().and_then(|e| e.to_str()).unwrap_or_default().to_ascii_lowercase();
+    let extension = path
+        .extension()
+        .and_then(|e| e.to_str())
+        .unwrap_or_default()
+        .to_ascii_lowercase();
     let demuxer = match extension.as_str() {
         "mp4" | "mov" | "m4v" => "qtdemux",
         "mkv" | "webm" => "matroskademux",
@@ -27,14 +31,19 @@ pub fn read(path: &Path) -> Result<Vec<Vec<u8>>> {
     let samples = demux(path, demuxer).with_context(|| format!("demuxing {}", path.display()))?;
     if demuxer == "tsdemux" {
         // PES packets need not hold whole access units.
-        return Ok(access_units(&samples.concat()).into_iter().map(<[u8]>::to_vec).collect());
+        return Ok(access_units(&samples.concat())
+            .into_iter()
+            .map(<[u8]>::to_vec)
+            .collect());
     }
     Ok(samples)
 }
 
 fn demux(path: &Path, demuxer: &str) -> Result<Vec<Vec<u8>>> {
     let pipeline = gst::Pipeline::new();
-    let source = gst::ElementFactory::make("filesrc").property("location", path).build()?;
+    let source = gst::ElementFactory::make("filesrc")
+        .property("location", path)
+        .build()?;
     let demuxer = gst::ElementFactory::make(demuxer).build()?;
     let sink = gst_app::AppSink::builder().sync(false).build();
     pipeline.add_many([&source, &demuxer, sink.upcast_ref()])?;
@@ -49,7 +58,10 @@ fn demux(path: &Path, demuxer: &str) -> Result<Vec<Vec<u8>>> {
         }
         // Tracks that nobody reads would stop the demuxer.
         let Some(pipeline) = weak.upgrade() else { return };
-        if let Ok(rest) = gst::ElementFactory::make("fakesink").property("sync", false).property("async", false).build()
+        if let Ok(rest) = gst::ElementFactory::make("fakesink")
+            .property("sync", false)
+            .property("async", false)
+            .build()
             && pipeline.add(&rest).is_ok()
             && rest.sync_state_with_parent().is_ok()
             && let Some(rest) = rest.static_pad("sink")
@@ -75,7 +87,11 @@ fn demux(path: &Path, demuxer: &str) -> Result<Vec<Vec<u8>>> {
         }
     }
     pipeline.set_state(gst::State::Null)?;
-    if samples.is_empty() { Err(anyhow!("no H.264 track")) } else { Ok(samples) }
+    if samples.is_empty() {
+        Err(anyhow!("no H.264 track"))
+    } else {
+        Ok(samples)
+    }
 }
 
 /// What an avcC record says.
@@ -92,13 +108,19 @@ fn byte_stream(sample: &gst::Sample, avcc: &mut Option<Avcc>) -> Result<Vec<u8>>
     let buffer = sample.buffer().context("a sample has a buffer")?;
     let data = buffer.map_readable()?;
     let structure = caps.structure(0).context("caps have a structure")?;
-    if structure.get::<&str>("stream-format").is_ok_and(|f| f == "byte-stream") {
+    if structure
+        .get::<&str>("stream-format")
+        .is_ok_and(|f| f == "byte-stream")
+    {
         return Ok(data.to_vec());
     }
     let mut out = Vec::new();
     if avcc.as_ref().is_none_or(|a| a.caps != caps) {
-        let record = structure.get::<gst::Buffer>("codec_data").context("no avcC record")?;
-        let parsed = parse_avcc(&record.map_readable()?, caps.clone()).context("the avcC record is cut off")?;
+        let record = structure
+            .get::<gst::Buffer>("codec_data")
+            .context("no avcC record")?;
+        let parsed =
+            parse_avcc(&record.map_readable()?, caps.clone()).context("the avcC record is cut off")?;
         out.extend_from_slice(&parsed.parameter_sets);
         *avcc = Some(parsed);
     }
@@ -106,7 +128,10 @@ fn byte_stream(sample: &gst::Sample, avcc: &mut Option<Avcc>) -> Result<Vec<u8>>
     let mut rest = data.as_slice();
     while rest.len() > length_size {
         let (length, nal) = rest.split_at(length_size);
-        let length = length.iter().fold(0usize, |value, &b| value << 8 | usize::from(b)).min(nal.len());
+        let length = length
+            .iter()
+            .fold(0usize, |value, &b| value << 8 | usize::from(b))
+            .min(nal.len());
         out.extend_from_slice(&[0, 0, 0, 1]);
         out.extend_from_slice(&nal[..length]);
         rest = &nal[length..];
@@ -129,5 +154,9 @@ fn parse_avcc(record: &[u8], caps: gst::Caps) -> Option<Avcc> {
             at += 2 + length;
         }
     }
-    Some(Avcc { caps, length_size, parameter_sets })
+    Some(Avcc {
+        caps,
+        length_size,
+        parameter_sets,
+    })
 }

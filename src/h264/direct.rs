@@ -103,7 +103,10 @@ impl<E: Entropy, const MBAFF: bool> SliceDecoder<'_, E, MBAFF> {
     /// Writes the result for a whole macroblock to the picture.
     pub(crate) fn store_direct(&mut self) {
         self.pic.mv[self.pos] = self.direct_mv;
-        let mut refs = MbRefs { ref_idx: self.direct_ref, ..MbRefs::NONE };
+        let mut refs = MbRefs {
+            ref_idx: self.direct_ref,
+            ..MbRefs::NONE
+        };
         for list in 0..2 {
             let indices = self.direct_ref[list];
             refs.ref_pic[list] = if indices == [indices[0]; 4] {
@@ -117,7 +120,11 @@ impl<E: Entropy, const MBAFF: bool> SliceDecoder<'_, E, MBAFF> {
 
     /// Derives vectors and references of the 8x8 blocks that are `wanted`.
     pub(crate) fn derive_direct(&mut self, wanted: [bool; 4]) {
-        if self.c.sh.direct_spatial_mv_pred_flag { self.spatial_direct(wanted) } else { self.temporal_direct(wanted) }
+        if self.c.sh.direct_spatial_mv_pred_flag {
+            self.spatial_direct(wanted)
+        } else {
+            self.temporal_direct(wanted)
+        }
     }
 
     /// The macroblock (position) and row of 4x4 blocks of colPic beside block row `row` (Table 8-6).

@@ -14,8 +14,17 @@ const L1: PredMode = 2;
 const BI: PredMode = 3;
 
 /// B macroblock types 4 to 21 (Table 7-14): prediction of the two partitions; even types are 16x8, odd ones 8x16.
-const B_PARTITIONS: [[PredMode; 2]; 9] =
-    [[L0, L0], [L1, L1], [L0, L1], [L1, L0], [L0, BI], [L1, BI], [BI, L0], [BI, L1], [BI, BI]];
+const B_PARTITIONS: [[PredMode; 2]; 9] = [
+    [L0, L0],
+    [L1, L1],
+    [L0, L1],
+    [L1, L0],
+    [L0, BI],
+    [L1, BI],
+    [BI, L0],
+    [BI, L1],
+    [BI, BI],
+];
 
 /// Sub-macroblock types of B macroblocks (Table 7-18): prediction and shape.
 const B_SUB: [(PredMode, SubShape); 13] = [
@@ -93,7 +102,11 @@ impl<E: Entropy, const MBAFF: bool> SliceDecoder<'_, E, MBAFF> {
             1..=3 => self.whole(mb_type as PredMode),
             4..=21 => {
                 let modes = B_PARTITIONS[(mb_type as usize - 4) / 2];
-                if mb_type & 1 == 0 { self.halves::<true>(modes) } else { self.halves::<false>(modes) }
+                if mb_type & 1 == 0 {
+                    self.halves::<true>(modes)
+                } else {
+                    self.halves::<false>(modes)
+                }
             }
             _ => {
                 let mut sub = [(0, SubShape::Direct); 4];
@@ -122,7 +135,11 @@ impl<E: Entropy, const MBAFF: bool> SliceDecoder<'_, E, MBAFF> {
     #[inline]
     fn finish_inter(&mut self, flags: u16, transform_allowed: bool, shown: Shown<'_>) -> Syntax<()> {
         let luma_only = matches!(self.residual.chroma_array_type, 0 | 3);
-        let (a, b) = if E::CABAC { (self.cbp_a(), u32::from(self.n.edge_b(self).cbp)) } else { (0, 0) };
+        let (a, b) = if E::CABAC {
+            (self.cbp_a(), u32::from(self.n.edge_b(self).cbp))
+        } else {
+            (0, 0)
+        };
         let cbp = self.e.coded_block_pattern(false, luma_only, a, b)?;
         let (mut bottom, mut right);
         if cbp == 0 {
@@ -177,13 +194,24 @@ impl<E: Entropy, const MBAFF: bool> SliceDecoder<'_, E, MBAFF> {
         let mut inc = 0;
         if E::CABAC {
             // Within the macroblock both are of the same mode: any index above 0 counts.
-            let a = if quadrant & 1 == 1 { refs[list][quadrant - 1] > 0 } else { self.ref_a(list, quadrant >> 1) };
-            let b = if quadrant & 2 == 2 { refs[list][quadrant - 2] > 0 } else { self.ref_b(list, quadrant & 1) };
+            let a = if quadrant & 1 == 1 {
+                refs[list][quadrant - 1] > 0
+            } else {
+                self.ref_a(list, quadrant >> 1)
+            };
+            let b = if quadrant & 2 == 2 {
+                refs[list][quadrant - 2] > 0
+            } else {
+                self.ref_b(list, quadrant & 1)
+            };
             inc = usize::from(a) + 2 * usize::from(b);
         }
         let ref_idx = self.e.ref_idx(active - 1, inc);
         if ref_idx >= active {
-            return Err(SyntaxError::invalid(if list == 0 { "ref_idx_l0" } else { "ref_idx_l1" }, ref_idx));
+            return Err(SyntaxError::invalid(
+                if list == 0 { "ref_idx_l0" } else { "ref_idx_l1" },
+                ref_idx,
+            ));
         }
         Ok(ref_idx as i8)
     }
@@ -207,7 +235,10 @@ impl<E: Entropy, const MBAFF: bool> SliceDecoder<'_, E, MBAFF> {
                 self.grid[list].mvd[at..at + width].fill(kept);
             }
         }
-        [prediction[0].wrapping_add(mvd[0] as i16), prediction[1].wrapping_add(mvd[1] as i16)]
+        [
+            prediction[0].wrapping_add(mvd[0] as i16),
+            prediction[1].wrapping_add(mvd[1] as i16),
+        ]
     }
 
     /// A macroblock of one partition.
@@ -228,10 +259,17 @@ impl<E: Entropy, const MBAFF: bool> SliceDecoder<'_, E, MBAFF> {
             if mode >> list & 1 != 0 {
                 let [a, b, c] = self.neighbours_16x16(list);
                 let prediction = median_prediction(a, b, c, ref_idx[list]);
-                let (mvd_a, mvd_b) = if E::CABAC { self.mvd_neighbours(list) } else { ([0; 2], [0; 2]) };
+                let (mvd_a, mvd_b) = if E::CABAC {
+                    self.mvd_neighbours(list)
+                } else {
+                    ([0; 2], [0; 2])
+                };
                 let mvd = self.mvd(mvd_a, mvd_b);
                 shown[list] = clipped(mvd);
-                mv = [prediction[0].wrapping_add(mvd[0] as i16), prediction[1].wrapping_add(mvd[1] as i16)];
+                mv = [
+                    prediction[0].wrapping_add(mvd[0] as i16),
+                    prediction[1].wrapping_add(mvd[1] as i16),
+                ];
             }
             self.pic.mv[self.pos][list] = [mv; 16];
         }
@@ -245,7 +283,11 @@ impl<E: Entropy, const MBAFF: bool> SliceDecoder<'_, E, MBAFF> {
     fn halves<const HORIZONTAL: bool>(&mut self, modes: [PredMode; 2]) -> Syntax<()> {
         let lists = if self.b_slice { 2 } else { 1 };
         // The 8x8 blocks of each partition.
-        let blocks = if HORIZONTAL { [[0, 1], [2, 3]] } else { [[0, 2], [1, 3]] };
+        let blocks = if HORIZONTAL {
+            [[0, 1], [2, 3]]
+        } else {
+            [[0, 2], [1, 3]]
+        };
         let mut context: RefContext = [[0; 4]; 2];
         let mut refs = MbRefs::NONE;
         for list in 0..lists {
@@ -333,7 +375,11 @@ impl<E: Entropy, const MBAFF: bool> SliceDecoder<'_, E, MBAFF> {
                 } else if sub[quadrant].0 >> list & 1 == 0 {
                     continue;
                 } else {
-                    let ref_idx = if ref0 { 0 } else { self.ref_idx(list, quadrant, &context)? };
+                    let ref_idx = if ref0 {
+                        0
+                    } else {
+                        self.ref_idx(list, quadrant, &context)?
+                    };
                     context[list][quadrant] = ref_idx.min(2) as u8;
                     ref_idx
                 };
@@ -364,7 +410,13 @@ impl<E: Entropy, const MBAFF: bool> SliceDecoder<'_, E, MBAFF> {
     }
 
     #[inline]
-    fn sub_macroblock(&mut self, list: usize, quadrant: usize, (mode, shape): (PredMode, SubShape), ref_idx: i8) {
+    fn sub_macroblock(
+        &mut self,
+        list: usize,
+        quadrant: usize,
+        (mode, shape): (PredMode, SubShape),
+        ref_idx: i8,
+    ) {
         let place = QUADRANT[quadrant];
         if shape == SubShape::Direct {
             let first = (quadrant >> 1) * 8 + (quadrant & 1) * 2;
@@ -387,7 +439,12 @@ impl<E: Entropy, const MBAFF: bool> SliceDecoder<'_, E, MBAFF> {
     }
 
     #[inline]
-    fn sub_partitions<const WIDTH: usize, const HEIGHT: usize>(&mut self, list: usize, place: usize, ref_idx: i8) {
+    fn sub_partitions<const WIDTH: usize, const HEIGHT: usize>(
+        &mut self,
+        list: usize,
+        place: usize,
+        ref_idx: i8,
+    ) {
         for y in (0..2).step_by(HEIGHT) {
             for x in (0..2).step_by(WIDTH) {
                 let at = place + 8 * y + x;

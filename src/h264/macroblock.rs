@@ -13,7 +13,11 @@ impl<E: Entropy, const MBAFF: bool> SliceDecoder<'_, E, MBAFF> {
     #[inline]
     pub(crate) fn macroblock_skipped(&mut self) {
         self.qp_delta_nonzero = false;
-        if self.b_slice { self.b_skip() } else { self.p_skip() }
+        if self.b_slice {
+            self.b_skip()
+        } else {
+            self.p_skip()
+        }
     }
 
     /// macroblock_layer().

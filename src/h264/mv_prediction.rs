@@ -2,7 +2,8 @@
 
 use super::entropy::{Entropy, ORIGIN};
 use super::motion::{MbRefs, Mv, SKIP};
-use super::neighbours::{Grid, NOT_AVAILABLE, edge_flags};
+use super::motion_grid::{Grid, NOT_AVAILABLE};
+use super::neighbours::edge_flags;
 use super::slice_data::SliceDecoder;
 
 #[inline(always)]
@@ -109,7 +110,11 @@ impl<E: Entropy, const MBAFF: bool> SliceDecoder<'_, E, MBAFF> {
     pub(crate) fn p_skip(&mut self) {
         let [a, b, c] = self.neighbours_16x16(0);
         let still = |n: (Mv, i8)| n.1 == NOT_AVAILABLE || (n.1 == 0 && n.0 == [0; 2]);
-        let mv = if still(a) || still(b) { [0; 2] } else { median_prediction(a, b, c, 0) };
+        let mv = if still(a) || still(b) {
+            [0; 2]
+        } else {
+            median_prediction(a, b, c, 0)
+        };
         self.set_flags(SKIP);
         self.pic.mv[self.pos][0] = [mv; 16];
         let mut refs = MbRefs::NONE;

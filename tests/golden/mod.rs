@@ -166,10 +166,14 @@ pub fn compare(stream: &[u8], golden: &str) -> Comparison {
         }
     }
     if lines.len() != expected {
-        result.differences.push(format!("{} pictures, expected {expected}", lines.len()));
+        result
+            .differences
+            .push(format!("{} pictures, expected {expected}", lines.len()));
     }
     if let (false, Some((unit, error))) = (result.differences.is_empty(), errors.first()) {
-        result.differences.push(format!("first error, in access unit {unit}: {error}"));
+        result
+            .differences
+            .push(format!("first error, in access unit {unit}: {error}"));
     }
     result
 }
