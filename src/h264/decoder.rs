@@ -4,20 +4,15 @@ use std::sync::Arc;
 
 use super::annexb::nal_units;
 use super::bits::BitReader;
-use super::cabac_syntax::Cabac;
-use super::cavlc::Cavlc;
-use super::direct::Colocated;
 use super::dpb::{BOTTOM, Dpb, FRAME, MAX_REF_FRAMES, Marking, TOP};
-use super::entropy::Entropy;
 use super::error::{DecodeError, NalKind, SyntaxError};
-use super::fmo::macroblock_to_slice_group_map;
 use super::motion::{MotionField, PictureHeader, PictureMotion, PictureStructure, Slot, Timing};
 use super::nal::{NalHeader, nal_unit_type as nut, unescape};
 use super::poc::PocState;
 use super::pps::Pps;
-use super::ref_lists::{ListBuilder, ListContext, RefLists, order_cnt_of};
-use super::slice_data::{Scratch, SliceContext, SliceDecoder};
-use super::slice_header::{SliceHeader, SliceStart, SliceType};
+use super::ref_lists::{ListBuilder, RefLists, order_cnt_of};
+use super::slice_data::Scratch;
+use super::slice_header::{SliceHeader, SliceStart};
 use super::sps::Sps;
 
 /// Receives every coded picture, in decoding order.
@@ -29,54 +24,53 @@ type Sink<'s> = &'s mut dyn FnMut(&MotionField<'_>);
 /// macroblock (level 6.2: 20 MB a frame), 32 SPS and 256 PPS, and twice the largest NAL unit.
 #[derive(Default)]
 pub struct MotionDecoder {
-    sps: Vec<Option<Arc<Sps>>>,
-    pps: Vec<Option<Arc<Pps>>>,
-    dpb: Dpb,
-    poc: PocState,
-    current: Option<CurrentPicture>,
-    first_field: Option<FirstField>,
+    pub(super) sps: Vec<Option<Arc<Sps>>>,
+    pub(super) pps: Vec<Option<Arc<Pps>>>,
+    pub(super) dpb: Dpb,
+    pub(super) poc: PocState,
+    pub(super) current: Option<CurrentPicture>,
+    pub(super) first_field: Option<FirstField>,
     /// PrevRefFrameNum; `None` at the beginning of a sequence, where no gap is inferred.
-    prev_ref_frame_num: Option<u32>,
-    last_id: u32,
+    pub(super) prev_ref_frame_num: Option<u32>,
+    pub(super) last_id: u32,
     /// After an error: pictures are skipped until the next random access point.
-    waiting: bool,
+    pub(super) waiting: bool,
     /// Slice header of the last skipped slice, to count skipped pictures.
-    skipped_header: Option<SliceHeader>,
+    pub(super) skipped_header: Option<SliceHeader>,
     /// recovery_frame_cnt of this access unit.
-    recovery_point: Option<u32>,
+    pub(super) recovery_point: Option<u32>,
     /// Size in macroblocks and field coding of the frames in the DPB.
-    format: Option<(u32, u32, bool)>,
-    header: SliceHeader,
-    lists: RefLists,
-    builder: ListBuilder,
-    scratch: Scratch,
-    group_map: Vec<u8>,
-    group_map_key: Option<(Arc<Pps>, u32, u8)>,
-    rbsp: Vec<u8>,
+    pub(super) format: Option<(u32, u32, bool)>,
+    pub(super) header: SliceHeader,
+    pub(super) lists: RefLists,
+    pub(super) builder: ListBuilder,
+    pub(super) scratch: Scratch,
+    pub(super) group_map: Vec<u8>,
+    pub(super) group_map_key: Option<(Arc<Pps>, u32, u8)>,
+    pub(super) rbsp: Vec<u8>,
 }
 
 /// The picture that slices are being decoded into.
-struct CurrentPicture {
-    motion: Box<PictureMotion>,
-    sps: Arc<Sps>,
+pub(super) struct CurrentPicture {
+    pub(super) motion: Box<PictureMotion>,
+    pub(super) sps: Arc<Sps>,
     /// Header of its first slice.
-    header: SliceHeader,
-    id: u32,
-    structure: u8,
-    poc: [i32; 2],
+    pub(super) header: SliceHeader,
+    pub(super) id: u32,
+    pub(super) structure: u8,
+    pub(super) poc: [i32; 2],
     /// It is the second field of a frame.
-    second_field: bool,
+    pub(super) second_field: bool,
 }
 
 /// A field whose frame's other field may come next.
 #[derive(Debug, Clone, Copy)]
-struct FirstField {
-    id: u32,
-    structure: u8,
-    frame_num: u32,
-    reference: bool,
-    idr: bool,
-    poc: [i32; 2],
+pub(super) struct FirstField {
+    pub(super) id: u32,
+    pub(super) structure: u8,
+    pub(super) frame_num: u32,
+    pub(super) reference: bool,
+    pub(super) idr: bool,
 }
 
 /// What went wrong and what was skipped during one call.
@@ -445,76 +439,6 @@ impl MotionDecoder {
         }
     }
 
-    /// Decodes slice_data() of `self.header` into the current picture.
-    fn decode_slice(&mut self, r: &mut BitReader<'_>, pps: &Arc<Pps>) -> Result<(), SyntaxError> {
-        let Some(current) = &mut self.current else {
-            return Ok(());
-        };
-        let sps = current.sps.clone();
-        let sh = &self.header;
-        let structure = current.structure;
-        let picture = &mut current.motion;
-        picture.header.slices += 1;
-        picture.header.slice_types.insert(sh.slice_type);
-        let context = ListContext {
-            structure,
-            frame_num: sh.frame_num,
-            max_frame_num: 1 << sps.log2_max_frame_num,
-            poc: picture.header.poc,
-            poc_type_0: sps.pic_order_cnt_type == 0,
-        };
-        self.builder.build(&self.dpb, &context, sh, &mut self.lists);
-        let key = Some((pps.clone(), sh.slice_group_change_cycle, structure));
-        if pps.slice_groups.is_some() && self.group_map_key != key {
-            macroblock_to_slice_group_map(&sps, pps, sh, &mut self.group_map);
-            self.group_map_key = key;
-        }
-        let colocated = if sh.slice_type == SliceType::B {
-            Colocated::new(&self.dpb, &self.lists, structure, picture.header.poc)
-        } else {
-            Colocated::NONE
-        };
-        let context = SliceContext {
-            sps: &sps,
-            pps,
-            sh,
-            lists: &self.lists,
-            group_map: if pps.slice_groups.is_some() {
-                &self.group_map
-            } else {
-                &[]
-            },
-            structure,
-            poc: current.poc,
-            colocated,
-        };
-        let mbaff = sps.mb_adaptive_frame_field_flag && !sh.field_pic_flag;
-        if pps.entropy_coding_mode_flag {
-            r.align();
-            let (data, at) = r.remaining_bytes();
-            let init = if sh.slice_type.is_intra() {
-                0
-            } else {
-                sh.cabac_init_idc as usize + 1
-            };
-            let entropy = Cabac::new(data, at, init, sh.slice_qp_y);
-            run(entropy, mbaff, &context, picture, &mut self.scratch, r)
-        } else {
-            let partitioned = sh.nal_unit_type == nut::PARTITION_A;
-            if partitioned {
-                let _slice_id = r.ue();
-            }
-            run(
-                Cavlc::new(r.clone(), partitioned),
-                mbaff,
-                &context,
-                picture,
-                &mut self.scratch,
-                r,
-            )
-        }
-    }
-
     /// Hands the current picture out and marks it (8.2.5).
     fn finish_picture(&mut self, outcome: &mut Outcome, sink: Sink<'_>) {
         let Some(mut current) = self.current.take() else {
@@ -551,7 +475,6 @@ impl MotionDecoder {
                 frame_num,
                 reference,
                 idr,
-                poc,
             });
         }
         if reference {
@@ -569,26 +492,4 @@ impl MotionDecoder {
             self.dpb.recycle(current.motion);
         }
     }
-}
-
-/// Runs the slice decoder; on errors `r` is moved to where they are.
-fn run<E: Entropy>(
-    entropy: E,
-    mbaff: bool,
-    context: &SliceContext<'_>,
-    picture: &mut PictureMotion,
-    scratch: &mut Scratch,
-    r: &mut BitReader<'_>,
-) -> Result<(), SyntaxError> {
-    let (result, position) = if mbaff {
-        let mut slice = SliceDecoder::<E, true>::new(entropy, context, picture, scratch);
-        (slice.run(), slice.e.position())
-    } else {
-        let mut slice = SliceDecoder::<E, false>::new(entropy, context, picture, scratch);
-        (slice.run(), slice.e.position())
-    };
-    if result.is_err() {
-        r.skip(position.saturating_sub(r.position()));
-    }
-    result
 }

@@ -73,6 +73,7 @@ pub(crate) struct Dpb {
     /// MaxLongTermFrameIdx + 1; 0 is "no long-term frame indices".
     pub(crate) max_long_term_idx_plus1: u32,
     /// Buffers of pictures that are no longer used.
+    #[allow(clippy::vec_box)] // buffers move between frames and pool without being copied
     pool: Vec<Box<PictureMotion>>,
 }
 

@@ -22,9 +22,6 @@ pub(crate) const BLOCK: [usize; 16] = {
     table
 };
 
-/// Bits of [`Residual::dc`].
-pub(crate) const DC_LUMA: u8 = 1;
-
 /// What residual() (7.3.5.3) needs and leaves behind.
 pub(crate) struct Residual {
     pub(crate) non_zero: NonZero,

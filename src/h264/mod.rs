@@ -10,6 +10,8 @@
 //! `fmo`, `poc`, `ref_lists`, `dpb` (8.2), `slice_data`, `macroblock`, `inter` (7.3.4, 7.3.5), `neighbours` (6.4),
 //! `mv_prediction`, `direct` (8.4.1), `cavlc*` (9.1, 9.2), `cabac*` (9.3).
 #![deny(unsafe_code)]
+// Lists and quadrants index several arrays at once, as in the standard's equations.
+#![allow(clippy::needless_range_loop)]
 
 pub mod annexb;
 mod bits;
@@ -18,8 +20,10 @@ mod cabac_residual;
 mod cabac_syntax;
 mod cabac_tables;
 mod cavlc;
+mod cavlc_lookup;
 mod cavlc_residual;
 mod cavlc_tables;
+mod decode_slice;
 mod decoder;
 mod direct;
 mod dpb;
@@ -29,6 +33,7 @@ mod fmo;
 mod inter;
 mod macroblock;
 mod motion;
+mod motion_grid;
 mod mv_prediction;
 mod nal;
 mod neighbours;

@@ -2,7 +2,8 @@
 
 use super::entropy::{Entropy, ORIGIN};
 use super::motion::{MbRefs, Mv, SKIP};
-use super::neighbours::{Grid, NOT_AVAILABLE, edge_flags};
+use super::motion_grid::{Grid, NOT_AVAILABLE};
+use super::neighbours::edge_flags;
 use super::slice_data::SliceDecoder;
 
 #[inline(always)]
