@@ -1,4 +1,5 @@
 //! A real RTSP server in the test's process, which can be killed and started again.
+#![allow(dead_code, reason = "each test binary uses its part")]
 
 use gstreamer::{self as gst, prelude::*};
 use gstreamer_rtsp_server::{self as rtsp, prelude::*};
