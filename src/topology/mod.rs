@@ -1,6 +1,6 @@
 //! What runs where: the only place that spawns and wires the stages, and that reads clocks.
 //!
-//! [`run`] prepares everything that can fail before work starts (sources, port, device, checkpoint folder), starts the
+//! [`run()`] prepares everything that can fail before work starts (sources, port, device, checkpoint folder), starts the
 //! learner, then one supervised group a stream (a [`StreamActor`](crate::ingest::StreamActor) and its scout thread), and ends
 //! in good order: ingest stops, the step under way is finished, a snapshot is written.
 //!
