@@ -1,5 +1,7 @@
 //! Golden motion data: a coded picture's line and digests, as the format of `shared/h264` defines them.
 
+#![allow(dead_code, reason = "each test binary uses its part")]
+
 use std::fmt::Write as _;
 
 use comove::h264::{DecodeError, MotionDecoder, MotionField, PictureStructure, annexb};
@@ -55,11 +57,11 @@ pub fn line(decode_index: usize, field: &MotionField<'_>) -> Vec<String> {
         ref_bytes.clear();
         for block in 0..16 {
             let (x4, y4) = (position % width * 4 + block % 4, position / width * 4 + block / 4);
-            for list in 0..2 {
+            for (list, blocks) in blocks.iter_mut().enumerate() {
                 let ref_idx = field.ref_idx(list, x4, y4);
                 let mv = field.mv(list, x4, y4).map(i16::to_le_bytes);
                 let poc = field.ref_poc(list, x4, y4).unwrap_or(i32::MIN);
-                blocks[list] += u32::from(ref_idx >= 0);
+                *blocks += u32::from(ref_idx >= 0);
                 mv_bytes.extend(ref_idx.to_le_bytes());
                 mv_bytes.extend(mv.as_flattened());
                 ref_bytes.extend(poc.to_le_bytes());
