@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use bytesize::ByteSize;
 use clap::{Args, Subcommand};
@@ -59,7 +59,7 @@ pub(super) fn run(args: &CheckpointArgs) -> Result<(), Failure> {
     }?)
 }
 
-fn list(dir: &PathBuf, json: bool) -> anyhow::Result<()> {
+fn list(dir: &Path, json: bool) -> anyhow::Result<()> {
     let mut listed = checkpoint::list(dir)?;
     listed.reverse();
     let views: Vec<_> = listed.iter().map(CheckpointView::from).collect();
@@ -92,7 +92,7 @@ fn list(dir: &PathBuf, json: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn show(path: &PathBuf, json: bool, config: bool) -> anyhow::Result<()> {
+fn show(path: &Path, json: bool, config: bool) -> anyhow::Result<()> {
     let manifest = checkpoint::show(path)?;
     if json {
         say!("{}", serde_json::to_string_pretty(&manifest)?);
@@ -125,7 +125,7 @@ fn print_manifest(manifest: &Manifest) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn verify(path: &PathBuf) -> anyhow::Result<()> {
+fn verify(path: &Path) -> anyhow::Result<()> {
     let manifest = checkpoint::verify(path)?;
     let bytes = manifest.files.iter().map(|file| file.bytes).sum();
     say!(
@@ -138,7 +138,7 @@ fn verify(path: &PathBuf) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn verify_all(dir: &PathBuf) -> anyhow::Result<()> {
+fn verify_all(dir: &Path) -> anyhow::Result<()> {
     let listed = checkpoint::list(dir)?;
     anyhow::ensure!(!listed.is_empty(), "{}: no checkpoint in it", dir.display());
     let mut damaged = Vec::new();
