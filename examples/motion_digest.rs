@@ -2,7 +2,6 @@
 //! errors go to standard error.
 
 #[path = "../tests/golden/mod.rs"]
-#[allow(dead_code)]
 mod golden;
 mod packets;
 

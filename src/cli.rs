@@ -200,13 +200,11 @@ static OUTPUT_LOST: AtomicBool = AtomicBool::new(false);
 /// Writes to standard output. A reader that has gone, as `head` does, has read enough; anything else is told, and makes the
 /// program fail in the end.
 fn write_out(text: fmt::Arguments<'_>) {
-    match io::stdout().lock().write_fmt(text) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            if !OUTPUT_LOST.swap(true, Ordering::Relaxed) {
-                complain(format_args!("standard output cannot be written: {error}"));
-            }
-        }
-        _ => {}
+    if let Err(error) = io::stdout().lock().write_fmt(text)
+        && error.kind() != io::ErrorKind::BrokenPipe
+        && !OUTPUT_LOST.swap(true, Ordering::Relaxed)
+    {
+        complain(format_args!("standard output cannot be written: {error}"));
     }
 }
 

@@ -71,7 +71,7 @@ impl StreamOutcome {
     }
 }
 
-/// Runs until the sources are over and trained on, a limit is reached, training fails, or SIGINT or SIGTERM comes.
+/// Runs until the sources are over and trained on, a limit is reached, training fails, or SIGINT, SIGTERM or SIGHUP comes.
 ///
 /// # Errors
 /// [`RunError`]: what kept it from starting, or from ending well.
@@ -269,7 +269,9 @@ impl Run {
                     Asked::Snapshot => self.board.snapshot_by_signal(),
                 },
                 limit = &mut deadline => return Over::MaxDuration(limit),
-                ended = self.trainer.recv() => return Over::Trainer(Box::new(ended.unwrap_or_else(|| Err(lost_trainer())))),
+                ended = self.trainer.recv() => {
+                    return Over::Trainer(Box::new(ended.unwrap_or_else(|| Err(lost_trainer()))));
+                }
                 changed = self.all_over.changed() => {
                     if changed.is_err() {
                         // Only a supervisor that failed drops its end; its streams went with it.
@@ -301,7 +303,7 @@ impl Run {
                 )
             }
             Over::Trainer(ended) => {
-                let reason = match ended.as_ref() {
+                let reason = match &*ended {
                     Ok(summary) => reason_of(&summary.reason),
                     Err(error) => error.to_string(),
                 };

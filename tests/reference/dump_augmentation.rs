@@ -70,7 +70,7 @@ pub fn write_augmentation(folder: &Path, config: &ModelConfig, seed: u64) -> any
         key_frames,
         motion,
         source_sizes: SOURCES.to_vec(),
-        segments: Tensor::from_slice(&[0i64, 1, 2, 3, 4, 5]),
+        scenes: Tensor::from_slice(&[0i64, 1, 2, 3, 4, 5]),
     };
     let draws: Vec<SampleDraw> = SOURCES
         .iter()
