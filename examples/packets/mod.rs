@@ -1,7 +1,10 @@
 //! Access units of a file: a byte stream (Annex B), or the H.264 track of a container.
 //!
-//! Containers are demuxed by GStreamer and nothing else: all samples in file order, edit lists and timestamps ignored.
-//! MP4 and Matroska hand out length-prefixed NAL units and an avcC record, which are turned into a byte stream here.
+//! All samples count, in file order, edit lists and timestamps ignored. MP4 files are read by their sample tables,
+//! other containers (and fragmented MP4) are demuxed by GStreamer. MP4 and Matroska hold length-prefixed NAL units and an
+//! avcC record, which are turned into a byte stream here.
+
+mod mp4;
 
 use std::path::Path;
 
@@ -27,6 +30,18 @@ pub fn read(path: &Path) -> Result<Vec<Vec<u8>>> {
             return Ok(access_units(&stream).into_iter().map(<[u8]>::to_vec).collect());
         }
     };
+    if demuxer == "qtdemux" {
+        let file = std::fs::read(path).with_context(|| format!("reading {}", path.display()))?;
+        if let Some((record, samples)) = mp4::samples(&file)? {
+            let avcc = parse_avcc(&record).context("the avcC record is cut off")?;
+            let mut units: Vec<Vec<u8>> = samples
+                .into_iter()
+                .map(|sample| avcc.byte_stream(sample))
+                .collect();
+            units[0].splice(0..0, avcc.parameter_sets);
+            return Ok(units);
+        }
+    }
     gst::init()?;
     let samples = demux(path, demuxer).with_context(|| format!("demuxing {}", path.display()))?;
     if demuxer == "tsdemux" {
@@ -96,14 +111,32 @@ fn demux(path: &Path, demuxer: &str) -> Result<Vec<Vec<u8>>> {
 
 /// What an avcC record says.
 struct Avcc {
-    caps: gst::Caps,
     length_size: usize,
     /// Parameter sets as a byte stream.
     parameter_sets: Vec<u8>,
 }
 
+impl Avcc {
+    /// A sample's NAL units with start codes.
+    fn byte_stream(&self, sample: &[u8]) -> Vec<u8> {
+        let mut out = Vec::with_capacity(sample.len() + 16);
+        let mut rest = sample;
+        while rest.len() > self.length_size {
+            let (length, nal) = rest.split_at(self.length_size);
+            let length = length
+                .iter()
+                .fold(0usize, |value, &b| value << 8 | usize::from(b))
+                .min(nal.len());
+            out.extend_from_slice(&[0, 0, 0, 1]);
+            out.extend_from_slice(&nal[..length]);
+            rest = &nal[length..];
+        }
+        out
+    }
+}
+
 /// A sample as a byte stream, parameter sets before it where they have changed.
-fn byte_stream(sample: &gst::Sample, avcc: &mut Option<Avcc>) -> Result<Vec<u8>> {
+fn byte_stream(sample: &gst::Sample, current: &mut Option<(gst::Caps, Avcc)>) -> Result<Vec<u8>> {
     let caps = sample.caps_owned().context("a sample has caps")?;
     let buffer = sample.buffer().context("a sample has a buffer")?;
     let data = buffer.map_readable()?;
@@ -114,33 +147,23 @@ fn byte_stream(sample: &gst::Sample, avcc: &mut Option<Avcc>) -> Result<Vec<u8>>
     {
         return Ok(data.to_vec());
     }
-    let mut out = Vec::new();
-    if avcc.as_ref().is_none_or(|a| a.caps != caps) {
-        let record = structure
-            .get::<gst::Buffer>("codec_data")
-            .context("no avcC record")?;
-        let parsed =
-            parse_avcc(&record.map_readable()?, caps.clone()).context("the avcC record is cut off")?;
-        out.extend_from_slice(&parsed.parameter_sets);
-        *avcc = Some(parsed);
+    if let Some((known, avcc)) = current
+        && *known == caps
+    {
+        return Ok(avcc.byte_stream(&data));
     }
-    let length_size = avcc.as_ref().map_or(4, |a| a.length_size);
-    let mut rest = data.as_slice();
-    while rest.len() > length_size {
-        let (length, nal) = rest.split_at(length_size);
-        let length = length
-            .iter()
-            .fold(0usize, |value, &b| value << 8 | usize::from(b))
-            .min(nal.len());
-        out.extend_from_slice(&[0, 0, 0, 1]);
-        out.extend_from_slice(&nal[..length]);
-        rest = &nal[length..];
-    }
+    let record = structure
+        .get::<gst::Buffer>("codec_data")
+        .context("no avcC record")?;
+    let avcc = parse_avcc(&record.map_readable()?).context("the avcC record is cut off")?;
+    let mut out = avcc.parameter_sets.clone();
+    out.extend(avcc.byte_stream(&data));
+    *current = Some((caps.clone(), avcc));
     Ok(out)
 }
 
 /// AVCDecoderConfigurationRecord (ISO/IEC 14496-15, 5.3.3.1).
-fn parse_avcc(record: &[u8], caps: gst::Caps) -> Option<Avcc> {
+fn parse_avcc(record: &[u8]) -> Option<Avcc> {
     let length_size = usize::from(record.get(4)? & 3) + 1;
     let mut parameter_sets = Vec::new();
     let mut at = 5;
@@ -155,7 +178,6 @@ fn parse_avcc(record: &[u8], caps: gst::Caps) -> Option<Avcc> {
         }
     }
     Some(Avcc {
-        caps,
         length_size,
         parameter_sets,
     })
