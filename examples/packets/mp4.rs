@@ -3,8 +3,11 @@
 
 use anyhow::{Context, Result, bail};
 
+/// The decoder's configuration and the samples, in file order.
+type Track<'a> = (Vec<u8>, Vec<&'a [u8]>);
+
 /// The avcC record and the samples, in file order; `None` if the file has no sample table with H.264 in it.
-pub fn samples(file: &[u8]) -> Result<Option<(Vec<u8>, Vec<&[u8]>)>> {
+pub fn samples(file: &[u8]) -> Result<Option<Track<'_>>> {
     let Some(movie) = find(file, b"moov") else {
         return Ok(None);
     };
