@@ -1,5 +1,6 @@
 //! What holds for any bytes: cutting changes nothing, damage never panics, and after damage the next IDR is exact.
 
+#[allow(dead_code)] // the other tests use the rest
 mod golden;
 
 use std::path::Path;
@@ -26,20 +27,14 @@ fn survive(bytes: &[u8]) {
     let mut decoder = MotionDecoder::new();
     let mut motion = FrameMotion::default();
     for unit in access_units(bytes) {
-        let mut pictures = 0;
         let result = decoder.decode(unit, &mut |field| {
-            pictures += 1;
             field.frame_motion(&mut motion);
             assert_eq!(motion.mv.len(), motion.width4 * motion.height4);
             std::hint::black_box(field.refers_to());
             std::hint::black_box(golden::line(0, field));
         });
         decoder.check_invariants();
-        let has_slices = nal_units(unit).any(|nal| matches!(nal[0] & 31, 1 | 2 | 5) && nal[0] & 0x80 == 0);
-        // Redundant slices alone give neither; the streams here have none, but damage can make some.
-        if has_slices && pictures == 0 && result.is_ok() {
-            continue;
-        }
+        std::hint::black_box(result.map_err(|error| error.to_string()).is_ok());
     }
     decoder.flush(&mut |_| {}).expect("nothing is open");
 }
