@@ -1,6 +1,5 @@
 //! What holds for any bytes: cutting changes nothing, damage never panics, and after damage the next IDR is exact.
 
-#[allow(dead_code)] // the other tests use the rest
 mod golden;
 
 use std::path::Path;
