@@ -253,12 +253,10 @@ impl Daemon for Board {
         for stream in &self.streams {
             *streams.entry(stream.state().0.label().to_owned()).or_default() += 1;
         }
-        // Before the board is locked below: it locks it too.
-        let not_ready = self.not_ready();
-        let board = self.train();
-        let train = board.report.map(|report| TrainView {
-            preset: board.preset.clone(),
-            device: board.device.clone(),
+        let train = self.train();
+        let train = train.report.map(|report| TrainView {
+            preset: train.preset.clone(),
+            device: train.device.clone(),
             step: report.step,
             loss: report.loss,
             context: TaskView {
@@ -277,7 +275,6 @@ impl Daemon for Board {
             learning_rate: report.learning_rate,
             nonfinite_steps: report.nonfinite_steps,
         });
-        drop(board);
         let state = match *lock(&self.phase) {
             Phase::Starting => "starting",
             Phase::Running => "running",
@@ -287,7 +284,7 @@ impl Daemon for Board {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             state: state.to_owned(),
             uptime_seconds: self.started.elapsed().as_secs_f64(),
-            not_ready,
+            not_ready: self.not_ready(),
             stages: self.pulses().into_iter().map(Into::into).collect(),
             streams,
             replay: Some(ReplayView::from(&replay)),
