@@ -96,7 +96,9 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        self.main_loop.quit();
+        // From within the loop: told before the loop runs, it would not hear of it, and never end.
+        let main_loop = self.main_loop.clone();
+        self.main_loop.context().invoke(move || main_loop.quit());
         if let Some(thread) = self.thread.take() {
             thread.join().unwrap();
         }
