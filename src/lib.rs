@@ -24,6 +24,8 @@ pub mod eval;
 
 pub mod inspect;
 
+pub mod extract;
+
 pub mod telemetry;
 
 pub mod server;
