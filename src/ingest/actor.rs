@@ -14,8 +14,8 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use super::{
-    ByteBudget, IngestConfig, IngestError, IngestItem, Ledger, LedgerSnapshot, Repeat, SegmentEndReason,
-    SourceKind, StreamConfig, StreamName, StreamState, Templates, WallClock,
+    ByteBudget, FilePlace, FirstNumbers, IngestConfig, IngestError, IngestItem, Ledger, LedgerSnapshot,
+    Repeat, SegmentEndReason, SourceKind, StreamConfig, StreamName, StreamState, Templates, WallClock,
     backoff::Backoff,
     intake::{Gate, Intake, Overload},
     lifecycle::{Action, Happening, Lifecycle, Manner, OnEnd, OnFailure},
@@ -54,6 +54,10 @@ pub struct StreamParts {
     pub budget: ByteBudget,
     /// Where access units go; bounded, with room for at least two items.
     pub items: Sender<IngestItem>,
+    /// What its first segment and unit are called.
+    pub first: FirstNumbers,
+    /// The file that a list of files begins with, if not its first.
+    pub begin: Option<FilePlace>,
     /// Time of arrival.
     pub wall_clock: WallClock,
     /// Chooses the jitter of restarts.
@@ -244,11 +248,17 @@ impl StreamKeeper {
                 Overload::Block
             },
             parts.ingest.time_jump,
+            parts.first,
         );
         let backoff = Backoff::new(parts.ingest.backoff_first, parts.ingest.backoff_longest);
         let lifecycle = Lifecycle::new(manner(&parts), backoff);
         Self {
-            opener: Opener::new(&parts.source, &parts.config, parts.templates.clone()),
+            opener: Opener::new(
+                &parts.source,
+                &parts.config,
+                parts.templates.clone(),
+                parts.begin.clone(),
+            ),
             intake: Arc::new(intake),
             random: ChaCha8Rng::seed_from_u64(parts.random_seed),
             begun: Instant::now(),
@@ -499,7 +509,7 @@ impl StreamKeeper {
 
     fn finish(&mut self) {
         if !std::mem::replace(&mut self.finished, true) {
-            self.intake.finish();
+            self.intake.finish(!self.lifecycle.has_failed());
         }
     }
 
@@ -528,7 +538,7 @@ impl StreamKeeper {
             intake.wait_until_clear();
             intake.end_segment(reason);
             if !finished {
-                intake.finish();
+                intake.finish(false);
             }
             let mut patience = patience;
             while !intake.flush() && !patience.is_zero() {

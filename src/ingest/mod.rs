@@ -37,10 +37,10 @@ pub use config::{IngestConfig, Repeat, StreamConfig, Transport, resolve_streams}
 pub use container::{Container, VIDEO_EXTENSIONS};
 pub use credit::{ByteBudget, ByteCredit, CreditError};
 pub use error::IngestError;
-pub use intake::{IngestItem, WallClock};
+pub use intake::{FirstNumbers, IngestItem, WallClock};
 pub use ledger::{DropReason, Fate, Ledger, LedgerSnapshot, Receipt, SkipReason};
 pub use lifecycle::StreamState;
-pub use playlist::Playlist;
+pub use playlist::{FilePlace, Playlist};
 pub use probe::{Probe, probe};
 pub use reader::UnitReader;
 pub use redact::{RedactedUri, redact_uris};

@@ -148,6 +148,14 @@ impl Run {
         )?);
         let pool = DecodePool::start(&config.decode)?;
         let provenance = Provenance::default();
+        replay.observe({
+            let provenance = provenance.clone();
+            move |sample| provenance.record(sample)
+        });
+        if config.run.deterministic {
+            let enabled = prepared.sources.iter().filter(|checked| checked.config.enabled);
+            replay.fix_order(enabled.map(|checked| checked.name.clone()).collect());
+        }
         let train_heartbeat = Heartbeat::new("train", TRAIN_SILENCE, started);
         let supervisor_heartbeat = Heartbeat::new("streams", SUPERVISOR_SILENCE, started);
         let (events, trainer_said) = crossbeam_channel::unbounded();
@@ -157,6 +165,7 @@ impl Run {
             WatchedReplay {
                 replay: replay.clone(),
                 heartbeat: train_heartbeat.clone(),
+                deterministic: config.run.deterministic,
             },
             events,
         )?;
@@ -205,9 +214,9 @@ impl Run {
             budget,
             decoders: pool.queue(),
             replay,
-            provenance,
             wall_clock: Arc::new(unix_now_ns),
             seed,
+            deterministic: config.run.deterministic,
         });
         let streams = prepared
             .sources
