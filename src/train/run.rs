@@ -137,6 +137,10 @@ impl Run {
         self.learner.step()
     }
 
+    pub(super) fn model_bytes(&self) -> u64 {
+        self.learner.memory_bytes()
+    }
+
     /// Trains until there is a reason not to. `step` follows the steps finished, for whoever catches a panic.
     pub(super) fn finish(mut self, step: &mut u64) -> Result<TrainSummary, TrainError> {
         self.interval = Interval::begin();
