@@ -10,11 +10,14 @@ pub struct RateLimiter {
     samples_per_insert: f64,
     min_samples: usize,
     tolerance: f64,
+    largest_batch: usize,
     since_start: Option<Counts>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Counts {
+    /// The balance when the ratio was set; 0 at first.
+    brought: f64,
     inserted: u64,
     sampled: u64,
 }
@@ -26,6 +29,7 @@ impl RateLimiter {
             samples_per_insert: config.samples_per_insert,
             min_samples: config.min_samples.max(largest_batch),
             tolerance: config.tolerance_for(largest_batch),
+            largest_batch,
             since_start: None,
         }
     }
@@ -33,8 +37,26 @@ impl RateLimiter {
     /// Samples that inserts have paid for and nobody has drawn yet; 0 before sampling may start.
     pub fn balance(&self) -> f64 {
         self.since_start.map_or(0.0, |counts| {
-            self.samples_per_insert * counts.inserted as f64 - counts.sampled as f64
+            counts.brought + self.samples_per_insert * counts.inserted as f64 - counts.sampled as f64
         })
+    }
+
+    /// The ratio that is kept.
+    pub fn samples_per_insert(&self) -> f64 {
+        self.samples_per_insert
+    }
+
+    /// Keeps another ratio from now on, as `config` has it. What is owed stays owed, as far as the new tolerance allows.
+    pub fn set_samples_per_insert(&mut self, config: &ReplayConfig) {
+        self.tolerance = config.tolerance_for(self.largest_batch);
+        let brought = self.balance().clamp(-self.tolerance, self.tolerance);
+        self.samples_per_insert = config.samples_per_insert;
+        if let Some(counts) = &mut self.since_start {
+            *counts = Counts {
+                brought,
+                ..Counts::default()
+            };
+        }
     }
 
     /// Whether enough samples were stored for sampling to start.
@@ -120,6 +142,39 @@ mod tests {
     }
 
     proptest! {
+        /// However often the ratio is changed: one side may always go on, the balance stays within the tolerance, and from the
+        /// last change on the new ratio is kept.
+        #[test]
+        fn a_changed_ratio_is_kept_from_then_on(
+            ratios in prop::collection::vec(0.05f64..50.0, 2..6),
+            batch in 1usize..70,
+            tries in prop::collection::vec(any::<bool>(), 1..500),
+        ) {
+            let mut limiter = limiter(ratios[0], 1, batch);
+            let mut stored = 0;
+            for ratio in ratios {
+                let config = ReplayConfig { samples_per_insert: ratio, ..ReplayConfig::default() };
+                limiter.set_samples_per_insert(&config);
+                let brought = limiter.balance();
+                let (mut inserted, mut drawn) = (0u64, 0u64);
+                for insert in &tries {
+                    prop_assert!(limiter.may_insert() || limiter.may_sample(batch));
+                    let started = limiter.started();
+                    if *insert && limiter.may_insert() {
+                        stored += 1;
+                        inserted += u64::from(started);
+                        limiter.inserted(stored, false);
+                    } else if !insert && limiter.may_sample(batch) {
+                        drawn += batch as u64;
+                        limiter.sampled(batch);
+                    }
+                    prop_assert!(limiter.balance().abs() <= limiter.tolerance() + 1e-9);
+                    let owed = brought + ratio * inserted as f64 - drawn as f64;
+                    prop_assert!((limiter.balance() - owed).abs() < 1e-6);
+                }
+            }
+        }
+
         /// Whatever the order in which both sides try, the balance stays within the tolerance, one side may always go on,
         /// and the ratio of drawn to inserted is the one asked for.
         #[test]
