@@ -102,6 +102,12 @@ impl Features {
         })
     }
 
+    /// Every sample and its row.
+    pub fn each(&self) -> impl Iterator<Item = (SampleId, &[i16])> {
+        let rows = self.rows.chunks_exact(self.width.max(1));
+        self.ids.iter().copied().zip(rows)
+    }
+
     /// Whose they are.
     pub fn ids(&self) -> impl Iterator<Item = SampleId> {
         self.ids.iter().copied()

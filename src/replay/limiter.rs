@@ -1,3 +1,5 @@
+use serde::{Deserialize, Serialize};
+
 use super::ReplayConfig;
 
 /// Keeps inserting and sampling in step (after Reverb, arXiv 2102.04736, section 3.3).
@@ -7,6 +9,8 @@ use super::ReplayConfig;
 /// `(samples_per_insert + batch) / 2`, so one of the two may always go on.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RateLimiter {
+    /// The ratio at the start; `samples_per_insert` may have been set since.
+    configured: f64,
     samples_per_insert: f64,
     min_samples: usize,
     tolerance: f64,
@@ -14,7 +18,17 @@ pub struct RateLimiter {
     since_start: Option<Counts>,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+/// A limiter's state in a checkpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LimiterRecord {
+    configured: f64,
+    samples_per_insert: f64,
+    since_start: Option<Counts>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Counts {
     /// The balance when the ratio was set; 0 at first.
     brought: f64,
@@ -26,6 +40,7 @@ impl RateLimiter {
     /// A limiter before its first insert, for batches of up to `largest_batch` samples.
     pub fn new(config: &ReplayConfig, largest_batch: usize) -> Self {
         Self {
+            configured: config.samples_per_insert,
             samples_per_insert: config.samples_per_insert,
             min_samples: config.min_samples.max(largest_batch),
             tolerance: config.tolerance_for(largest_batch),
@@ -56,6 +71,32 @@ impl RateLimiter {
                 brought,
                 ..Counts::default()
             };
+        }
+    }
+
+    /// For a checkpoint.
+    pub(super) fn export(&self) -> LimiterRecord {
+        LimiterRecord {
+            configured: self.configured,
+            samples_per_insert: self.samples_per_insert,
+            since_start: self.since_start,
+        }
+    }
+
+    /// Goes on from a checkpoint: with the ratio that was set then, unless another is configured by now, which starts balanced.
+    pub(super) fn import(&mut self, state: &LimiterRecord, config: &ReplayConfig) {
+        if state.configured == self.configured {
+            let set = config.with_samples_per_insert(state.samples_per_insert, self.largest_batch);
+            self.set_samples_per_insert(&set);
+        }
+        let same_ratio = state.samples_per_insert == self.samples_per_insert;
+        self.since_start = match same_ratio {
+            true => state.since_start,
+            false => state.since_start.map(|_| Counts::default()),
+        };
+        if self.balance().abs() > self.tolerance {
+            // A smaller tolerance than then: both sides would have to wait.
+            self.since_start = Some(Counts::default());
         }
     }
 

@@ -5,6 +5,7 @@
 //! (sources behind): [`Replay::sample_batch`] waits. What stays and what is drawn is decided by [`Eviction`] and
 //! [`Sampling`]; how fast, by [`RateLimiter`].
 
+mod arrivals;
 mod config;
 mod dense;
 mod features;
@@ -25,6 +26,7 @@ mod tests_policies;
 mod two_tier;
 mod uniform;
 
+pub use arrivals::{StreamCursor, Ticket};
 pub use config::{EvictionKind, ReplayConfig, ReplayConfigError, SamplingKind};
 pub use fifo::Fifo;
 pub use limiter::RateLimiter;
@@ -33,7 +35,7 @@ pub use redundancy::MinimumRedundancy;
 pub use reservoir::Reservoir;
 pub use sample::{MASKED, MOTION_UNITS_PER_PIXEL, Sample, SampleId, TimeRange};
 pub use snapshot::{LimiterState, ReplaySnapshot};
-pub use store::{InsertRefused, NoBatch, PolicyState, Replay, ReplayState};
+pub use store::{InsertRefused, NoBatch, PolicyState, Replay, ReplayContent, ReplayState};
 pub use stream_fair::StreamFair;
 pub use two_tier::TwoTier;
 pub use uniform::Uniform;

@@ -6,6 +6,7 @@ use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
 
 use super::features::Features;
+use super::store::PolicyState;
 use super::{Entry, Eviction, Sample, SampleId, Sampling, Victim};
 use crate::ingest::StreamName;
 
@@ -143,29 +144,70 @@ impl Table {
         Stored::Kept { evicted }
     }
 
-    /// Puts a sample of an earlier run back, under its id; the caller has seen to it that it fits, and that ids rise.
-    pub fn restore(&mut self, sample: Arc<Sample>) {
-        self.store(sample);
-    }
-
     /// All samples, oldest first.
     pub fn all(&self) -> impl Iterator<Item = &Arc<Sample>> {
         self.samples.values()
     }
 
-    /// What the eviction and the sampling policy keep in a checkpoint.
-    pub fn export_policies(&self) -> (Value, Value) {
-        (self.eviction.export(), self.sampling.export())
+    /// What the policies keep in a checkpoint.
+    pub fn export_policies(&self) -> PolicyState {
+        PolicyState {
+            eviction: self.eviction.export(),
+            sampling: self.sampling.export(),
+            uses: self.export_use(),
+        }
     }
 
-    /// What [`Self::export_policies`] gave, after the samples were put back.
-    pub fn import_policies(&mut self, eviction: Value, sampling: Value) -> Result<(), String> {
-        let told = |what: &str| {
-            let what = what.to_owned();
-            move |reason: String| format!("{what}: {reason}")
+    /// Puts samples back with the ids that they have, oldest first, then the policies' state. Returns how many were let go
+    /// because they do not fit.
+    pub fn import(&mut self, samples: Vec<Arc<Sample>>, policies: PolicyState) -> u64 {
+        let mut too_many: usize = samples.iter().map(|sample| sample.bytes()).sum();
+        let mut let_go = 0;
+        for sample in samples {
+            if too_many > self.capacity_bytes {
+                too_many -= sample.bytes();
+                let_go += 1;
+                continue;
+            }
+            self.store(sample);
+        }
+        if let Err(reason) = self.import_use(&policies.uses) {
+            tracing::warn!(reason, "what training did with the samples is not known any more");
+        }
+        let anew = |what: &str, imported: Result<(), String>| {
+            imported
+                .inspect_err(|reason| {
+                    tracing::warn!(
+                        reason,
+                        "the {what} policy begins anew: it is not the one of the checkpoint"
+                    );
+                })
+                .is_err()
         };
-        self.eviction.import(eviction).map_err(told("eviction"))?;
-        self.sampling.import(sampling).map_err(told("sampling"))
+        let (eviction, sampling) = (policies.eviction, policies.sampling);
+        if let_go > 0 || anew("eviction", self.eviction.import(eviction)) {
+            for (id, mean) in self.features.each() {
+                self.eviction.feature(id, mean);
+            }
+        }
+        if let_go > 0 || anew("sampling", self.sampling.import(sampling)) {
+            for (id, mean) in self.features.each() {
+                self.sampling.feature(id, mean);
+            }
+        }
+        let_go
+    }
+
+    /// Removes every sample of a stream.
+    pub fn remove_stream(&mut self, stream: &StreamName) -> Vec<Arc<Sample>> {
+        let of_stream = |sample: &&Arc<Sample>| sample.stream == *stream;
+        let ids: Vec<_> = self
+            .samples
+            .values()
+            .filter(of_stream)
+            .map(|sample| sample.id)
+            .collect();
+        ids.into_iter().filter_map(|id| self.remove(id)).collect()
     }
 
     fn store(&mut self, sample: Arc<Sample>) {
@@ -323,7 +365,7 @@ impl Table {
     }
 
     /// What training did with the samples, beside what the policies know: for a checkpoint.
-    pub fn export_use(&self) -> Value {
+    fn export_use(&self) -> Value {
         let ids = |ids: &BTreeSet<SampleId>| ids.iter().map(|id| id.0).collect::<Vec<_>>();
         json!({
             "fresh": ids(&self.fresh),
@@ -335,7 +377,7 @@ impl Table {
 
     /// Takes over what [`Self::export_use`] gave, after the stored samples were inserted; the policies bring their own state.
     /// Samples that are not there are passed over. An error says what does not fit; nothing has changed then.
-    pub fn import_use(&mut self, state: &Value) -> Result<(), String> {
+    fn import_use(&mut self, state: &Value) -> Result<(), String> {
         let ids = |name: &str| -> Result<BTreeSet<SampleId>, String> {
             let ids: Vec<u64> =
                 serde_json::from_value(state[name].clone()).map_err(|error| format!("{name}: {error}"))?;

@@ -280,14 +280,10 @@ proptest! {
             drawn
         };
         (1..before).for_each(|id| drop(step(&mut live, id, &mut random)));
-        let (eviction, sampling) = live.export_policies();
-        let used = serde_json::to_string(&live.export_use()).unwrap();
+        let state = serde_json::to_string(&live.export_policies()).unwrap();
         let mut again = make();
-        for sample in live.all() {
-            again.restore(sample.clone());
-        }
-        again.import_policies(eviction, sampling).unwrap();
-        again.import_use(&serde_json::from_str(&used).unwrap()).unwrap();
+        let samples = live.all().cloned().collect();
+        prop_assert_eq!(again.import(samples, serde_json::from_str(&state).unwrap()), 0);
         let mut random_again = random.clone();
         for id in before..before + 40 {
             let (one, other) = (step(&mut live, id, &mut random), step(&mut again, id, &mut random_again));

@@ -9,15 +9,18 @@
 
 mod board;
 mod error;
+mod outcome;
 mod prepare;
 mod provenance;
 mod run;
 mod signals;
 mod stream_group;
 mod supervisor;
+mod trainer;
 mod watched_source;
 
 pub use error::RunError;
+pub use outcome::{RunSummary, StreamOutcome};
 pub use prepare::{CheckedSource, Prepared, prepare};
 pub use provenance::{Provenance, StreamProvenance};
-pub use run::{RunSummary, StreamOutcome, run};
+pub use run::run;

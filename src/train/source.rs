@@ -1,7 +1,8 @@
 use std::{sync::Arc, time::Duration};
 
 use super::SampleOutcome;
-use crate::replay::Sample;
+use crate::checkpoint::StoredSamples;
+use crate::replay::{ReplayContent, ReplayState, Sample};
 
 /// Why there is no batch.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -21,6 +22,21 @@ pub enum NoData {
 pub trait BatchSource: Send {
     /// `batch_size` different samples, waiting up to `timeout` for them.
     fn next_batch(&mut self, batch_size: usize, timeout: Duration) -> Result<Vec<Arc<Sample>>, NoData>;
+
+    /// What a snapshot keeps of the source. `finished`: it has come to its planned end. `beside` is called in between, when
+    /// nothing can change.
+    fn export(&mut self, _finished: bool, beside: &mut dyn FnMut()) -> Option<ReplayContent> {
+        beside();
+        None
+    }
+
+    /// Goes on from a snapshot, with its samples where it has them.
+    ///
+    /// # Errors
+    /// Why it cannot.
+    fn restore(&mut self, _state: ReplayState, _samples: Option<StoredSamples>) -> Result<(), String> {
+        Ok(())
+    }
 
     /// Told what steps made of their samples, in order, once a step on a CPU and once a report on a GPU. Answers which of these
     /// uses were the samples' first; whoever does not know says none.
