@@ -1,11 +1,14 @@
 use bytesize::ByteSize;
 use serde::{Deserialize, Serialize};
 
+use crate::ingest::exact_size;
+
 /// Section `[replay]`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ReplayConfig {
     /// Memory that stored samples may take together.
+    #[serde(serialize_with = "exact_size")]
     pub capacity: ByteSize,
     /// How often a sample is trained on, on average, while sources run.
     pub samples_per_insert: f64,

@@ -198,14 +198,17 @@ impl Replay {
         !inner.closed && inner.limiter.may_insert()
     }
 
-    /// Waits until [`Self::try_insert`] would take a sample; false when replay is closed. A file source waits here before
-    /// it has a window decoded, so that it holds up no decoder. Others may be quicker: this reserves nothing.
-    pub fn wait_until_wanted(&self) -> bool {
-        let mut inner = self.lock();
-        while !inner.closed && !inner.limiter.may_insert() {
-            inner = self.drawn.wait(inner).unwrap_or_else(PoisonError::into_inner);
+    /// Waits until [`Self::try_insert`] would take a sample; false when replay is closed, none when it does not by `patience`. A
+    /// file source waits here before it has a window decoded, so that it holds up no decoder. Others may be quicker: this
+    /// reserves nothing.
+    pub fn wait_until_wanted(&self, patience: Duration) -> Option<bool> {
+        let unwanted = |inner: &mut Inner| !inner.closed && !inner.limiter.may_insert();
+        let waited = self.drawn.wait_timeout_while(self.lock(), patience, unwanted);
+        let (inner, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        match inner.closed {
+            true => Some(false),
+            false => inner.limiter.may_insert().then_some(true),
         }
-        !inner.closed
     }
 
     /// Takes the sample now or not at all.

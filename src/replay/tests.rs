@@ -226,7 +226,7 @@ fn live_streams_are_refused_and_files_wait_while_training_is_behind() {
     });
     let scout = thread::spawn({
         let replay = replay.clone();
-        move || replay.wait_until_wanted()
+        move || replay.wait_until_wanted(Duration::from_secs(60))
     });
     thread::sleep(Duration::from_millis(30));
     assert!(!file.is_finished() && !scout.is_finished());
@@ -235,7 +235,7 @@ fn live_streams_are_refused_and_files_wait_while_training_is_behind() {
     assert!(file.join().unwrap().is_ok());
     replay.close();
     scout.join().unwrap();
-    assert!(!replay.wait_until_wanted());
+    assert_eq!(replay.wait_until_wanted(Duration::ZERO), Some(false));
     let now = replay.snapshot();
     assert_eq!((now.inserted, now.refused), (stored + 1, 1));
     assert!(

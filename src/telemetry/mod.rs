@@ -29,6 +29,6 @@ pub use log::{LogConfig, LogError, LogFormat, start_log};
 pub use reference::reference;
 pub use registry::Registry;
 pub use replay::collect_replay;
-pub use stream::{collect_source, collect_stream};
+pub use stream::{SourceCounts, collect_stream};
 pub use train::TrainMetrics;
 pub use window::collect_scout;

@@ -8,9 +8,9 @@ use std::{
 };
 
 use comove::ingest::{
-    AccessUnit, ByteBudget, Fate, IngestConfig, IngestItem, Ledger, LedgerSnapshot, SegmentEndReason,
-    StreamActor, StreamConfig, StreamMessage, StreamName, StreamParts, StreamReport, StreamState,
-    StreamStatus, Templates,
+    AccessUnit, ByteBudget, Fate, HostPacer, IngestConfig, IngestItem, Ledger, LedgerSnapshot,
+    SegmentEndReason, StreamActor, StreamConfig, StreamMessage, StreamName, StreamParts, StreamReport,
+    StreamState, StreamStatus, Templates,
 };
 use crossbeam_channel::Receiver;
 use ractor::{Actor, ActorRef};
@@ -65,6 +65,7 @@ impl Stream {
             ledger: ledger.clone(),
             budget: budget.clone(),
             items: sender,
+            pacer: HostPacer::new(Duration::from_millis(50)),
             wall_clock: Arc::new(|| 7),
             random_seed: 1,
             report: {
