@@ -139,10 +139,16 @@ impl StreamKeeper {
                 Overload::Block
             },
             parts.ingest.time_jump,
+            parts.first,
         ));
         let backoff = Backoff::new(parts.ingest.backoff_first, parts.ingest.backoff_longest);
         let lifecycle = Lifecycle::new(manner(&parts), backoff);
-        let opener = Opener::new(&parts.source, &parts.config, parts.templates.clone());
+        let opener = Opener::new(
+            &parts.source,
+            &parts.config,
+            parts.templates.clone(),
+            parts.begin.clone(),
+        );
         Self {
             pipeline: PipelineSlot::new(parts.name.clone(), opener, intake.clone(), myself.clone()),
             intake,
@@ -208,7 +214,7 @@ impl StreamKeeper {
             }
             Action::Finish => {
                 if std::mem::replace(&mut self.finished, Said::Already) == Said::NotYet {
-                    self.intake.finish();
+                    self.intake.finish(!self.lifecycle.has_failed());
                 }
             }
         }

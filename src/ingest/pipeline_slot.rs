@@ -302,7 +302,7 @@ impl PipelineSlot {
             intake.wait_until_clear();
             intake.end_segment(SegmentEndReason::Stopped);
             if said == Said::NotYet {
-                intake.finish();
+                intake.finish(false);
             }
             while !intake.flush() && !patience.is_zero() {
                 std::thread::sleep(FLUSH_POLL.min(patience));

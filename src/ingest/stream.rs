@@ -4,7 +4,7 @@ use crossbeam_channel::Sender;
 use serde::Serialize;
 
 use super::{
-    ByteBudget, HostPacer, IngestConfig, IngestItem, Ledger, LedgerSnapshot, Repeat, SourceKind,
+    ByteBudget, FilePlace, FirstNumbers, HostPacer, IngestConfig, IngestItem, Ledger, LedgerSnapshot, Repeat, SourceKind,
     StreamConfig, StreamName, StreamState, Templates, WallClock,
     lifecycle::{Manner, OnEnd, OnFailure},
 };
@@ -29,6 +29,10 @@ pub struct StreamParts {
     pub items: Sender<IngestItem>,
     /// Spaces the attempts to open a host's streams again.
     pub pacer: HostPacer,
+    /// What its first segment and unit are called.
+    pub first: FirstNumbers,
+    /// The file that a list of files begins with, if not its first.
+    pub begin: Option<FilePlace>,
     /// Time of arrival.
     pub wall_clock: WallClock,
     /// Chooses the jitter of restarts.

@@ -143,7 +143,9 @@ metrics! {
     DECODE_THREADS = "comove_decode_threads", Kind::Gauge, Count, [],
         "Decoders that work side by side.";
     DECODE_BUSY = "comove_decode_busy_seconds_total", Kind::Counter, Seconds, [],
-        "Time that decoders worked, all together. Divided by the jobs: what one takes.";
+        "Time that decoders worked, all together.";
+    DECODE_JOB_SECONDS = "comove_decode_job_seconds", Kind::Histogram(&crate::decode::JOB_SECONDS), Seconds, [],
+        "Time of a decoding job, done or failed, without the wait for a decoder.";
     DECODE_FED = "comove_decode_units_fed_total", Kind::Counter, Count, [],
         "Access units fed to decoders.";
     DECODE_PICTURES = "comove_decode_pictures_total", Kind::Counter, Count, ["stage"],
@@ -230,6 +232,8 @@ metrics! {
         "Always 1; the labels say what runs.";
     PROCESS_START = "comove_process_start_timestamp_seconds", Kind::Gauge, Seconds, [],
         "When the process began to count.";
+    MEMORY = "comove_memory_bytes", Kind::Gauge, Bytes, ["owner"],
+        "Memory by owner, each byte once: samples in replay; compressed video in ingest; compressed video and motion that windows are chosen from; pictures that decoders make; the model with its gradients and optimiser state, on the training device.";
     PROCESS_RESIDENT = "comove_process_resident_memory_bytes", Kind::Gauge, Bytes, [],
         "Resident memory of the process.";
     PROCESS_CPU = "comove_process_cpu_seconds_total", Kind::Counter, Seconds, [],

@@ -137,6 +137,14 @@ impl Run {
         )?);
         let pool = DecodePool::start(&config.decode)?;
         let provenance = Provenance::default();
+        replay.observe({
+            let provenance = provenance.clone();
+            move |sample| provenance.record(sample)
+        });
+        if config.run.deterministic {
+            let enabled = prepared.sources.iter().filter(|checked| checked.config.enabled);
+            replay.fix_order(enabled.map(|checked| checked.name.clone()).collect());
+        }
         let train_heartbeat = Heartbeat::new("train", config.run.step_deadline, started);
         let supervisor_heartbeat = Heartbeat::new("streams", SUPERVISOR_SILENCE, started);
         let (events, trainer_said) = crossbeam_channel::unbounded();
@@ -146,6 +154,7 @@ impl Run {
             WatchedReplay {
                 replay: replay.clone(),
                 heartbeat: train_heartbeat.clone(),
+                deterministic: config.run.deterministic,
             },
             events,
         )?;
@@ -164,6 +173,7 @@ impl Run {
             budget: budget.clone(),
             provenance: provenance.clone(),
             checkpoints: config.checkpoint.dir.clone(),
+            model_bytes: trainer.model_bytes(),
             commands: trainer.commands(),
             train_heartbeat: train_heartbeat.clone(),
             heartbeats: vec![train_heartbeat, supervisor_heartbeat.clone()],
@@ -192,9 +202,9 @@ impl Run {
             budget,
             decoders: pool.queue(),
             replay,
-            provenance,
             wall_clock: Arc::new(unix_now_ns),
             seed,
+            deterministic: config.run.deterministic,
         });
         let streams = prepared.sources.into_iter().map(setup);
         let parts = SupervisorParts {

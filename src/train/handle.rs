@@ -97,6 +97,7 @@ pub struct TrainHandle {
     thread: thread::JoinHandle<Result<TrainSummary, TrainError>>,
     device: tch::Device,
     step: u64,
+    model_bytes: u64,
 }
 
 impl TrainHandle {
@@ -108,6 +109,11 @@ impl TrainHandle {
     /// Steps behind the networks when this run began.
     pub fn first_step(&self) -> u64 {
         self.step
+    }
+
+    /// Memory of the networks on the device: parameters, one gradient of each trained one, the optimiser's state.
+    pub fn model_bytes(&self) -> u64 {
+        self.model_bytes
     }
 
     /// Sends a command. One sent to a trainer that has ended is lost, and a [`Command::Snapshot`]'s answer never comes: its
@@ -164,7 +170,7 @@ pub fn spawn(parts: TrainerParts) -> Result<TrainHandle, TrainError> {
                 }
             };
             step = run.step();
-            let _ = ready.send(Ok((run.device(), step)));
+            let _ = ready.send(Ok((run.device(), step, run.model_bytes())));
             Some(run.finish(&mut step))
         }));
         match outcome {
@@ -182,11 +188,12 @@ pub fn spawn(parts: TrainerParts) -> Result<TrainHandle, TrainError> {
         .spawn(work)
         .map_err(TrainError::Thread)?;
     match is_ready.recv() {
-        Ok(Ok((device, step))) => Ok(TrainHandle {
+        Ok(Ok((device, step, model_bytes))) => Ok(TrainHandle {
             commands,
             thread,
             device,
             step,
+            model_bytes,
         }),
         Ok(Err(error)) => Err(error),
         // The thread panicked before it was ready.

@@ -96,6 +96,20 @@ impl Learner {
         &self.model
     }
 
+    /// Memory of the networks on the device, in bytes: parameters, one gradient of each trained one, the optimiser's state.
+    pub fn memory_bytes(&self) -> u64 {
+        let store = self.model.store();
+        let bytes = |tensor: &Tensor| tensor.numel() as u64 * tensor.kind().elt_size_in_bytes() as u64;
+        let parameters: u64 = store.parameters().iter().map(|p| bytes(&p.tensor)).sum();
+        let state: u64 = self
+            .optimizer
+            .state(store)
+            .iter()
+            .map(|(_, tensor)| bytes(tensor))
+            .sum();
+        parameters + bytes(store.trained()) + state
+    }
+
     /// Steps finished, over all runs.
     pub fn step(&self) -> u64 {
         self.step
@@ -198,6 +212,9 @@ impl Learner {
             config: String::new(),
             metrics: serde_json::Value::Null,
             provenance: serde_json::Value::Null,
+            replay: None,
+            save_samples: false,
+            forgotten: Vec::new(),
         })
     }
 }

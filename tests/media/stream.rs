@@ -8,7 +8,7 @@ use std::{
 };
 
 use comove::ingest::{
-    AccessUnit, ByteBudget, Fate, HostPacer, IngestConfig, IngestItem, Ledger, LedgerSnapshot,
+    AccessUnit, ByteBudget, Fate, FirstNumbers, HostPacer, IngestConfig, IngestItem, Ledger, LedgerSnapshot,
     SegmentEndReason, StreamActor, StreamConfig, StreamMessage, StreamName, StreamParts, StreamReport,
     StreamState, StreamStatus, Templates,
 };
@@ -66,6 +66,8 @@ impl Stream {
             budget: budget.clone(),
             items: sender,
             pacer: HostPacer::new(Duration::from_millis(50)),
+            first: FirstNumbers::default(),
+            begin: None,
             wall_clock: Arc::new(|| 7),
             random_seed: 1,
             report: {
@@ -97,7 +99,7 @@ impl Stream {
                         seen.units.push(unit);
                     }
                     IngestItem::SegmentEnd { segment, reason } => seen.ends.push((segment, reason)),
-                    IngestItem::Ended => seen.ended = true,
+                    IngestItem::Ended { .. } => seen.ended = true,
                 }
             }
             seen
@@ -164,7 +166,12 @@ impl Stream {
         self.actor.stop(None);
         self.handle.await.unwrap();
         let items = self.items;
-        let drain = move || while !matches!(items.recv_timeout(PATIENCE), Ok(IngestItem::Ended) | Err(_)) {};
+        let drain = move || {
+            while !matches!(
+                items.recv_timeout(PATIENCE),
+                Ok(IngestItem::Ended { .. }) | Err(_)
+            ) {}
+        };
         tokio::task::spawn_blocking(drain).await.unwrap();
         let account = self.ledger.snapshot();
         assert!(account.closes(), "{account:?}");
