@@ -24,7 +24,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::{Args, Parser, Subcommand};
 use comfy_table::Table;
-use comove::config::{Config, ConfigError, Overrides};
+use comove::config::{Config, ConfigError, ConfigSource, Overrides};
 use comove::server::ServerError;
 use comove::telemetry::LogError;
 use comove::topology::RunError;
@@ -94,6 +94,10 @@ struct ConfigArgs {
 
 impl ConfigArgs {
     fn load(&self) -> Result<Config, ConfigError> {
+        self.source().load()
+    }
+
+    fn source(&self) -> ConfigSource {
         let overrides = Overrides {
             sources: self.sources.clone(),
             preset: self.preset.clone(),
@@ -105,7 +109,10 @@ impl ConfigArgs {
             listen: self.listen.clone(),
             log_format: self.log_format.clone(),
         };
-        Config::load(self.config.as_deref(), &overrides)
+        ConfigSource {
+            path: self.config.clone(),
+            overrides,
+        }
     }
 }
 

@@ -109,8 +109,14 @@ pub(super) fn follow_trainer(
                 TrainEvent::PruneFailed { reason } => {
                     tracing::warn!(reason, "old checkpoints could not be deleted");
                 }
-                TrainEvent::Paused => tracing::info!("training pauses"),
-                TrainEvent::Resumed => tracing::info!("training goes on"),
+                TrainEvent::Paused => {
+                    board.training_pauses(true);
+                    tracing::info!("training pauses");
+                }
+                TrainEvent::Resumed => {
+                    board.training_pauses(false);
+                    tracing::info!("training goes on");
+                }
             }
         }
     };
