@@ -15,6 +15,7 @@ mod extract;
 mod inspect;
 mod run;
 mod status;
+mod synth;
 
 use std::fmt;
 use std::io::{self, Write};
@@ -24,7 +25,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::{Args, Parser, Subcommand};
 use comfy_table::Table;
-use comove::config::{Config, ConfigError, Overrides};
+use comove::config::{Config, ConfigError, ConfigSource, Overrides};
 use comove::server::ServerError;
 use comove::telemetry::LogError;
 use comove::topology::RunError;
@@ -51,6 +52,8 @@ enum Command {
     Extract(extract::ExtractArgs),
     #[command(after_help = eval::EXAMPLES)]
     Eval(eval::EvalArgs),
+    #[command(after_help = synth::EXAMPLES)]
+    Synth(synth::SynthArgs),
     #[command(after_help = checkpoint::EXAMPLES)]
     Checkpoint(checkpoint::CheckpointArgs),
     #[command(after_help = status::EXAMPLES)]
@@ -94,6 +97,10 @@ struct ConfigArgs {
 
 impl ConfigArgs {
     fn load(&self) -> Result<Config, ConfigError> {
+        self.source().load()
+    }
+
+    fn source(&self) -> ConfigSource {
         let overrides = Overrides {
             sources: self.sources.clone(),
             preset: self.preset.clone(),
@@ -105,7 +112,10 @@ impl ConfigArgs {
             listen: self.listen.clone(),
             log_format: self.log_format.clone(),
         };
-        Config::load(self.config.as_deref(), &overrides)
+        ConfigSource {
+            path: self.config.clone(),
+            overrides,
+        }
     }
 }
 
@@ -182,6 +192,7 @@ pub fn main() -> ExitCode {
         Command::Inspect(args) => inspect::run(&args),
         Command::Extract(args) => extract::run(&args),
         Command::Eval(args) => eval::run(&args),
+        Command::Synth(args) => synth::run(&args),
         Command::Checkpoint(args) => checkpoint::run(&args),
         Command::Status(args) => status::run(&args),
     };

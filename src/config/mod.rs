@@ -9,6 +9,8 @@ mod explain;
 mod overrides;
 mod redact;
 mod run;
+mod source;
+mod stream_folder;
 
 #[cfg(test)]
 mod reference_test;
@@ -21,8 +23,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::CheckpointConfig;
 use crate::decode::DecodeConfig;
-use crate::ingest::{IngestConfig, StreamConfig, resolve_streams};
-use crate::replay::ReplayConfig;
+use crate::ingest::{IngestConfig, SourceKind, StreamConfig, StreamName, resolve_streams};
+use crate::replay::{ReplayConfig, Sample};
 use crate::server::ServerConfig;
 use crate::telemetry::LogConfig;
 use crate::train::TrainConfig;
@@ -32,6 +34,8 @@ use document::Document;
 pub use error::ConfigError;
 pub use overrides::Overrides;
 pub use run::{Resume, RunConfig};
+pub use source::ConfigSource;
+pub use stream_folder::{forget_stream, keep_stream, stream_file, stream_from_table};
 
 /// Everything that can be configured, section by section.
 #[derive(Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -84,6 +88,15 @@ impl Config {
         }
         if !overrides.sources.is_empty() {
             config.stream = overrides.streams()?;
+        } else if let Some(base) = document.folder() {
+            let kept = stream_folder::read_streams(&config.ingest.stream_folder, base)?;
+            config.stream.extend(kept);
+        }
+        for (number, stream) in config.stream.iter_mut().enumerate() {
+            let label = stream.name.clone();
+            let label = label.unwrap_or_else(|| format!("[[stream]] number {}", number + 1));
+            let fetched = stream.fetch_secrets(&label);
+            fetched.map_err(|error| ConfigError::Invalid(vec![error.to_string()]))?;
         }
         config.check()?;
         Ok(config)
@@ -95,25 +108,52 @@ impl Config {
         resolve(&mut self.checkpoint.dir);
         self.ingest.pipelines.iter_mut().for_each(resolve);
         self.server.token_file.iter_mut().for_each(resolve);
+        self.server.read_token_file.iter_mut().for_each(resolve);
+        resolve(&mut self.ingest.stream_folder);
         for stream in &mut self.stream {
-            stream.path.iter_mut().for_each(resolve);
-            stream.folder.iter_mut().for_each(resolve);
+            stream_folder::resolve_paths(stream, folder);
         }
     }
 
     /// Every contradiction that no single key shows.
     fn check(&self) -> Result<(), ConfigError> {
-        let mut problems = Vec::new();
+        let mut problems = stream_folder::duplicates(&self.stream);
         let mut note = |found: Result<(), String>| problems.extend(found.err());
         note(words(resolve_streams(&self.stream)));
         note(words(self.train.validate()));
         note(words(self.window.check(&self.train.preset.sample_spec())));
         note(words(self.replay.check(self.train.batch_size())));
+        let spec = self.train.preset.sample_spec();
+        let sample_bytes = Sample::bytes_of(&spec);
+        note(words(
+            self.replay.check_capacity(self.train.batch_size(), sample_bytes),
+        ));
+        let streams = self.stream.iter().filter(|stream| stream.enabled).count();
+        note(words(self.ingest.check_memory(streams, spec.needed_frames())));
+        note(self.check_deterministic());
         note(self.checkpoint.validate());
         note(words(self.log.parse_filter()));
         match problems.is_empty() {
             true => Ok(()),
             false => Err(ConfigError::Invalid(problems)),
+        }
+    }
+
+    /// What cannot be read again has no fixed order.
+    fn check_deterministic(&self) -> Result<(), String> {
+        let Ok(streams) = resolve_streams(&self.stream) else {
+            // Told elsewhere.
+            return Ok(());
+        };
+        let not_again = |(name, source): &(StreamName, SourceKind)| {
+            (source.is_live() || source.is_remote()).then(|| name.to_string())
+        };
+        match streams.iter().find_map(not_again) {
+            Some(stream) if self.run.deterministic => Err(format!(
+                "run.deterministic is true and stream {stream} is live or remote, so that nothing gives its samples again; \
+                 deterministic runs have files, folders and synthetic sources only"
+            )),
+            _ => Ok(()),
         }
     }
 

@@ -1,38 +1,34 @@
-use std::collections::HashMap;
-
-use rand::Rng;
 use rand_chacha::ChaCha8Rng;
+use serde_json::Value;
 
+use super::dense::DenseIds;
 use super::{Entry, SampleId, Sampling};
 
 /// Every stored sample is equally likely.
 #[derive(Debug, Default)]
 pub struct Uniform {
-    // Dense, so that a draw is one random index; `place` finds an id in it.
-    stored: Vec<SampleId>,
-    place: HashMap<SampleId, usize>,
+    stored: DenseIds,
 }
 
 impl Sampling for Uniform {
     fn inserted(&mut self, entry: &Entry<'_>) {
-        self.place.insert(entry.id, self.stored.len());
-        self.stored.push(entry.id);
+        self.stored.insert(entry.id);
     }
 
     fn removed(&mut self, id: SampleId) {
-        let Some(hole) = self.place.remove(&id) else {
-            return;
-        };
-        self.stored.swap_remove(hole);
-        if let Some(moved) = self.stored.get(hole) {
-            self.place.insert(*moved, hole);
-        }
+        self.stored.remove(id);
     }
 
     fn draw(&mut self, rng: &mut ChaCha8Rng) -> Option<SampleId> {
-        if self.stored.is_empty() {
-            return None;
-        }
-        Some(self.stored[rng.random_range(0..self.stored.len())])
+        self.stored.draw(rng)
+    }
+
+    /// The order of the ids, which a draw's index means.
+    fn export(&self) -> Value {
+        self.stored.export()
+    }
+
+    fn import(&mut self, state: Value) -> Result<(), String> {
+        self.stored.import(&state)
     }
 }

@@ -8,16 +8,23 @@
 //! last snapshot stands.
 
 mod board;
+mod entry;
 mod error;
+mod member;
+mod outcome;
 mod prepare;
 mod provenance;
+mod roster;
 mod run;
+mod service;
 mod signals;
 mod stream_group;
 mod supervisor;
+mod trainer;
 mod watched_source;
 
 pub use error::RunError;
+pub use outcome::{RunSummary, StreamOutcome};
 pub use prepare::{CheckedSource, Prepared, prepare};
 pub use provenance::{Provenance, StreamProvenance};
-pub use run::{RunSummary, StreamOutcome, run};
+pub use run::run;

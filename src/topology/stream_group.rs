@@ -4,16 +4,16 @@ use ractor::{Actor, ActorRef};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
-use super::board::StreamEntry;
+use super::entry::StreamEntry;
 use super::supervisor::SupervisorMessage;
 use super::{Provenance, RunError};
 use crate::decode::DecodeQueue;
 use crate::ingest::{
-    ByteBudget, IngestConfig, SourceKind, StreamActor, StreamConfig, StreamMessage, StreamParts, Templates,
-    WallClock,
+    ByteBudget, HostPacer, IngestConfig, SourceKind, StreamActor, StreamConfig, StreamMessage, StreamParts,
+    Templates, WallClock,
 };
 use crate::replay::Replay;
-use crate::window::{Pace, SampleSpec, ScoutHandle, ScoutParts, WindowConfig, spawn_scout};
+use crate::window::{Pace, SampleSpec, ScoutHandle, ScoutParts, WindowAllowance, WindowConfig, spawn_scout};
 
 /// Access units that may lie between GStreamer and a scout. Their bytes are bounded by the budget; this bounds their number.
 const ITEMS_BETWEEN: usize = 64;
@@ -22,6 +22,8 @@ const ITEMS_BETWEEN: usize = 64;
 pub(super) struct SharedParts {
     pub ingest: IngestConfig,
     pub window: WindowConfig,
+    pub allowance: WindowAllowance,
+    pub pacer: HostPacer,
     pub spec: SampleSpec,
     pub templates: Templates,
     pub budget: ByteBudget,
@@ -30,9 +32,12 @@ pub(super) struct SharedParts {
     pub provenance: Provenance,
     pub wall_clock: WallClock,
     pub seed: u64,
+    /// Samples come in in a fixed order.
+    pub deterministic: bool,
 }
 
 /// What stays of a stream when its group is started again.
+#[derive(Clone)]
 pub(super) struct StreamSetup {
     pub source: SourceKind,
     pub config: StreamConfig,
@@ -46,6 +51,30 @@ pub(super) struct StreamGroup {
 }
 
 impl StreamSetup {
+    /// Whether the source gives the same units again, so that a stream can go on where it was. What a synthetic source gave
+    /// has to be made again for that, which takes too long where it is not asked for.
+    fn can_be_read_again(&self, shared: &SharedParts) -> bool {
+        match &self.source {
+            SourceKind::File(_) | SourceKind::Folder(_) => true,
+            SourceKind::Synthetic(synthetic) => shared.deterministic && !synthetic.live,
+            SourceKind::Rtsp(_) | SourceKind::Http(_) => false,
+        }
+    }
+
+    /// Everything that decides which windows are chosen in the source, as text.
+    fn settings(&self, shared: &SharedParts) -> String {
+        format!(
+            "{:?} {:?} {:?} {:?} {:?} {:?} {}",
+            self.source,
+            self.config.repeat,
+            self.config.shuffle_seed,
+            shared.ingest.time_jump,
+            shared.window,
+            shared.spec,
+            shared.seed
+        )
+    }
+
     /// Starts the group, its actor linked to `supervisor`. `generation` counts the starts of this stream's group.
     pub async fn start(
         &self,
@@ -54,9 +83,14 @@ impl StreamSetup {
         generation: u64,
     ) -> Result<StreamGroup, RunError> {
         let name = &self.entry.name;
-        let seed = seed_of(shared.seed, name.as_str(), generation);
+        let settings = self.can_be_read_again(shared).then(|| self.settings(shared));
+        // A source that is read again draws the same; one that is not must not repeat what it drew for its last segments.
+        let generation_of_seed = if settings.is_some() { 0 } else { generation };
+        let cursor = shared.replay.begin_stream(name, settings);
+        let begins = (cursor.first_segment << 20) + generation_of_seed;
+        let seed = seed_of(shared.seed, name.as_str(), begins);
         let (items, arriving) = crossbeam_channel::bounded(ITEMS_BETWEEN);
-        let provenance = shared.provenance.clone();
+        shared.provenance.name_source(name, &self.source.to_string());
         let scout = spawn_scout(ScoutParts {
             stream: name.clone(),
             pace: match self.source.is_live() {
@@ -65,14 +99,15 @@ impl StreamSetup {
             },
             spec: shared.spec,
             config: shared.window.clone(),
+            allowance: shared.allowance.clone(),
             items: arriving,
             decoders: shared.decoders.clone(),
             replay: shared.replay.clone(),
             rng: ChaCha8Rng::seed_from_u64(seed),
             wall_clock: shared.wall_clock.clone(),
-            on_sample: Arc::new(move |plan, _id| provenance.record(plan)),
+            cursor: cursor.clone(),
         })?;
-        self.entry.watch_scout(scout.watch.clone());
+        self.entry.begin_group(scout.watch.clone());
         let reports = supervisor.clone();
         let parts = StreamParts {
             name: name.clone(),
@@ -83,6 +118,9 @@ impl StreamSetup {
             ledger: self.entry.ledger.clone(),
             budget: shared.budget.clone(),
             items,
+            pacer: shared.pacer.clone(),
+            first: cursor.first_numbers(),
+            begin: cursor.point.and_then(|point| point.file),
             wall_clock: shared.wall_clock.clone(),
             random_seed: seed,
             // A supervisor that has stopped needs to hear no more.

@@ -1,14 +1,19 @@
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crossbeam_channel::{Receiver, Sender, TryRecvError};
 use tch::{Cuda, Device};
 
 use super::handle::{Command, EndReason, TrainEvent, TrainSummary, TrainerParts};
-use super::{BatchSource, Learner, NoData, StepReport, TrainConfig, TrainError, open_device};
-use crate::checkpoint::{
-    CheckpointConfig, CheckpointError, CheckpointFolder, SnapshotWriter, WriteJob, WriteOutcome, Written,
-    load_for_resume,
+use super::{
+    BatchSource, Learner, NoData, PhaseClock, PhaseSeconds, SampleOutcome, StepReport, TrainConfig,
+    TrainError, open_device,
 };
+use crate::checkpoint::{
+    CheckpointConfig, CheckpointError, CheckpointFolder, Forgotten, SnapshotWriter, WriteJob, WriteOutcome,
+    Written, load_for_resume, load_samples,
+};
+use crate::replay::Sample;
 
 /// How long a command may have to wait for a batch that does not come.
 const BATCH_PATIENCE: Duration = Duration::from_millis(100);
@@ -25,6 +30,7 @@ pub(super) struct Run {
     on_event: Box<dyn FnMut(TrainEvent) + Send>,
     provenance: Box<dyn FnMut() -> serde_json::Value + Send>,
     config_text: String,
+    forgotten: Vec<Forgotten>,
     snapshots: Option<Snapshots>,
     first_step: u64,
     paused: bool,
@@ -50,6 +56,48 @@ struct Interval {
     began: Instant,
     waited: Duration,
     samples: u64,
+    /// Sums over the steps that were taken apart.
+    phases: PhaseSeconds,
+    timed_steps: u64,
+    first_uses: FirstUses,
+}
+
+/// Losses of samples at their first use.
+#[derive(Default)]
+struct FirstUses {
+    samples: u64,
+    context: Mean,
+    motion: Mean,
+}
+
+#[derive(Default)]
+struct Mean {
+    sum: f64,
+    count: u64,
+}
+
+impl Mean {
+    fn add(&mut self, value: Option<f32>) {
+        if let Some(value) = value {
+            self.sum += f64::from(value);
+            self.count += 1;
+        }
+    }
+
+    /// NaN of nothing.
+    fn value(&self) -> f64 {
+        self.sum / self.count as f64
+    }
+}
+
+impl FirstUses {
+    fn add(&mut self, outcomes: &[SampleOutcome], first: &[bool]) {
+        for (outcome, _) in outcomes.iter().zip(first).filter(|(_, first)| **first) {
+            self.samples += 1;
+            self.context.add(outcome.context_loss);
+            self.motion.add(outcome.motion_loss);
+        }
+    }
 }
 
 impl Interval {
@@ -58,6 +106,9 @@ impl Interval {
             began: Instant::now(),
             waited: Duration::ZERO,
             samples: 0,
+            phases: PhaseSeconds::default(),
+            timed_steps: 0,
+            first_uses: FirstUses::default(),
         }
     }
 }
@@ -80,13 +131,27 @@ impl Run {
             Some(checkpoint) => Some(CheckpointFolder::open(&checkpoint.dir)?),
             None => None,
         };
+        let mut source = parts.source;
+        let mut forgotten = Vec::new();
         let learner = match &parts.resume {
-            Some(path) => Learner::resume(&config, device, &load_for_resume(path)?)?,
+            Some(path) => {
+                let from = load_for_resume(path)?;
+                let samples = match &folder {
+                    Some(folder) => folder.take_samples(&from.path)?,
+                    None => load_samples(&from.path)?,
+                };
+                let learner = Learner::resume(&config, device, &from)?;
+                if let Some(state) = from.replay {
+                    source.restore(state, samples).map_err(TrainError::Source)?;
+                }
+                forgotten = from.manifest.forgotten;
+                learner
+            }
             None => Learner::new(&config, device)?,
         };
         let snapshots = match (folder, parts.checkpoint) {
             (Some(folder), Some(checkpoint)) => Some(Snapshots {
-                writer: SnapshotWriter::start(folder, checkpoint.keep).map_err(TrainError::Thread)?,
+                writer: SnapshotWriter::start(folder, checkpoint.retention()).map_err(TrainError::Thread)?,
                 config: checkpoint,
                 asked: Vec::new(),
                 tried_at: Instant::now(),
@@ -101,7 +166,8 @@ impl Run {
             device,
             first_step: learner.step(),
             learner,
-            source: parts.source,
+            source,
+            forgotten,
             commands,
             on_event: parts.on_event,
             provenance: parts.provenance,
@@ -121,9 +187,15 @@ impl Run {
         self.learner.step()
     }
 
+    pub(super) fn model_bytes(&self) -> u64 {
+        self.learner.memory_bytes()
+    }
+
     /// Trains until there is a reason not to. `step` follows the steps finished, for whoever catches a panic.
     pub(super) fn finish(mut self, step: &mut u64) -> Result<TrainSummary, TrainError> {
         self.interval = Interval::begin();
+        // Of the step to come: it may be asked for more than once.
+        let mut waited = Duration::ZERO;
         let reason = loop {
             if let Some(reason) = self.obey() {
                 break reason;
@@ -138,12 +210,11 @@ impl Run {
             }
             let asked_at = Instant::now();
             let batch = self.source.next_batch(self.config.batch_size(), BATCH_PATIENCE);
-            self.interval.waited += asked_at.elapsed();
+            waited += asked_at.elapsed();
             match batch {
                 Ok(samples) => {
-                    self.learner.learn(&samples)?;
+                    self.take_step(&samples, std::mem::take(&mut waited))?;
                     *step = self.learner.step();
-                    self.interval.samples += samples.len() as u64;
                 }
                 Err(NoData::NotYet) => continue,
                 Err(NoData::Ended(why)) => break EndReason::DataEnded(why),
@@ -154,6 +225,35 @@ impl Run {
             }
         };
         self.end(reason)
+    }
+
+    fn take_step(&mut self, samples: &[Arc<Sample>], waited: Duration) -> Result<(), TrainError> {
+        // A GPU is waited for at a report anyway: the step before it may be taken apart, and what steps made of their samples
+        // brought to the host.
+        let reported = self.learner.unreported_steps() + 1 >= self.config.report_every;
+        let synchronous = reported || !self.device.is_cuda();
+        let mut clock = PhaseClock::start(waited, self.device, synchronous);
+        self.learner.learn_timed(samples, &mut clock)?;
+        if synchronous {
+            self.tell_source();
+        }
+        let phases = clock.finish();
+        self.interval.waited += waited;
+        self.interval.samples += samples.len() as u64;
+        if let Some(phases) = &phases {
+            self.interval.phases.add(phases);
+            self.interval.timed_steps += 1;
+        }
+        let waited = waited.as_secs_f64();
+        (self.on_event)(TrainEvent::Stepped { waited, phases });
+        Ok(())
+    }
+
+    /// Tells the source of batches what became of them.
+    fn tell_source(&mut self) {
+        let outcomes = self.learner.take_outcomes();
+        let first = self.source.learned(&outcomes);
+        self.interval.first_uses.add(&outcomes, &first);
     }
 
     /// Obeys all commands that are there; while paused, waits for one.
@@ -182,6 +282,13 @@ impl Run {
                     (self.on_event)(TrainEvent::Resumed);
                 }
                 Ok(Command::Pause | Command::Resume) => {}
+                Ok(Command::SetLearningRate(change, reply)) => {
+                    let set = self.learner.set_rate(change);
+                    if let Ok(rate) = &set {
+                        (self.on_event)(TrainEvent::LearningRateSet(*rate));
+                    }
+                    let _ = reply.send(set);
+                }
                 Ok(Command::Snapshot(reply)) => match &mut self.snapshots {
                     Some(snapshots) => snapshots.asked.push(reply),
                     None => {
@@ -214,12 +321,13 @@ impl Run {
         let due = step > snapshots.tried_step && (by_steps || by_time);
         let wanted = due || !snapshots.asked.is_empty();
         if wanted && !snapshots.writer.busy() {
-            self.begin_snapshot()?;
+            self.begin_snapshot(false)?;
         }
         Ok(())
     }
 
-    fn begin_snapshot(&mut self) -> Result<(), TrainError> {
+    /// `finished`: the sources came to their planned end.
+    fn begin_snapshot(&mut self, finished: bool) -> Result<(), TrainError> {
         let Some(snapshots) = &mut self.snapshots else {
             return Ok(());
         };
@@ -232,7 +340,10 @@ impl Run {
             .report
             .and_then(|report| serde_json::to_value(report).ok())
             .unwrap_or_default();
-        snapshot.provenance = (self.provenance)();
+        let (provenance, learned_from) = (&mut self.provenance, &mut snapshot.provenance);
+        snapshot.replay = self.source.export(finished, &mut || *learned_from = provenance());
+        snapshot.save_samples = snapshots.config.keep_replay > 0;
+        snapshot.forgotten.clone_from(&self.forgotten);
         snapshots.tried_at = Instant::now();
         snapshots.tried_step = self.learner.step();
         let job = WriteJob {
@@ -258,6 +369,7 @@ impl Run {
     fn report_now(&mut self) {
         let steps = self.learner.unreported_steps();
         let learning_rate = self.learner.learning_rate();
+        self.tell_source();
         // Waits for the device: what follows is measured after the work is done.
         let figures = self.learner.take_figures();
         let interval = std::mem::replace(&mut self.interval, Interval::begin());
@@ -266,6 +378,12 @@ impl Run {
         let report = StepReport {
             step: self.learner.step(),
             samples: self.learner.samples(),
+            steps,
+            timed_steps: interval.timed_steps,
+            phases: interval.phases.divided_by(interval.timed_steps),
+            prequential_samples: interval.first_uses.samples,
+            prequential_context: interval.first_uses.context.value(),
+            prequential_motion: interval.first_uses.motion.value(),
             loss: figures.loss,
             context_loss: figures.context.loss,
             motion_loss: figures.motion.loss,
@@ -301,8 +419,10 @@ impl Run {
                 .written
                 .as_ref()
                 .map_or(self.first_step, |written| written.step);
-            if written_step < step || !snapshots.asked.is_empty() {
-                self.begin_snapshot()?;
+            // That the sources are over is worth a snapshot too: who goes on from it begins them anew.
+            let over = step > 0 && matches!(reason, EndReason::DataEnded(_));
+            if written_step < step || over || !snapshots.asked.is_empty() {
+                self.begin_snapshot(matches!(reason, EndReason::DataEnded(_)))?;
             }
         }
         let (snapshot, snapshots_failed) = match &mut self.snapshots {

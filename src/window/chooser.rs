@@ -30,6 +30,7 @@ pub struct Chooser {
     stream: StreamName,
     spec: SampleSpec,
     config: WindowConfig,
+    bytes_max: usize,
     state: State,
     segment: Option<Segment>,
     /// Frames of all runs before this one, so that still windows keep their cadence over short files.
@@ -70,6 +71,7 @@ impl Chooser {
         Ok(Self {
             stream,
             spec,
+            bytes_max: usize::try_from(config.buffer_bytes.as_u64()).unwrap_or(usize::MAX),
             config,
             state: State::AwaitingKeyFrame(SkipReason::BeforeKeyFrame),
             segment: None,
@@ -90,6 +92,19 @@ impl Chooser {
             held_bytes,
             ..self.stats
         }
+    }
+
+    /// Between two segments, what another chooser needs to go on from here: the frames of all runs so far, and where the last
+    /// window lay among them. `None` while it holds anything.
+    pub(super) fn between_segments(&self) -> Option<(u64, Option<u64>)> {
+        let holds_nothing = self.segment.is_none() && matches!(self.state, State::AwaitingKeyFrame(_));
+        holds_nothing.then_some((self.frames_before_run, self.last_window))
+    }
+
+    /// Goes on from what [`Self::between_segments`] gave.
+    pub(super) fn go_on_from(&mut self, frames_before: u64, last_window: Option<u64>) {
+        self.frames_before_run = frames_before;
+        self.last_window = last_window;
     }
 
     /// Takes the next picture in decoding order. A unit of another segment ends the last one, as
@@ -170,6 +185,12 @@ impl Chooser {
         outcome
     }
 
+    /// What may be held from now on: `window.buffer_bytes`, or less where `bytes` is less.
+    pub fn hold_at_most(&mut self, bytes: usize) {
+        let configured = usize::try_from(self.config.buffer_bytes.as_u64()).unwrap_or(usize::MAX);
+        self.bytes_max = configured.min(bytes);
+    }
+
     /// The segment is over.
     pub fn end_segment(
         &mut self,
@@ -238,6 +259,10 @@ impl Chooser {
         let Some(segment) = self.segment.take() else {
             return;
         };
+        // Of a video that was cut by stopping it cannot be said that it is short.
+        if ending == Ending::Stopped {
+            return;
+        }
         let (stream, needed) = (self.stream.clone(), u64::from(self.spec.needed_frames()));
         if segment.runs == 0 {
             outcome.notices.push(Notice::NoKeyFrame {
@@ -399,7 +424,7 @@ impl Chooser {
         rng: &mut ChaCha8Rng,
         outcome: &mut Outcome,
     ) {
-        let bytes_max = usize::try_from(self.config.buffer_bytes.as_u64()).unwrap_or(usize::MAX);
+        let bytes_max = self.bytes_max;
         while let State::Running(running) = &mut self.state {
             let run = &mut running.run;
             if run.pictures() <= self.config.buffer_pictures && run.bytes() <= bytes_max {

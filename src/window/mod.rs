@@ -6,6 +6,7 @@
 //! windows are shed ([`Demand`]). A hole in the stream ends everything that it holds: the next window begins at the next
 //! key frame.
 
+mod allowance;
 mod assembler;
 mod chooser;
 mod config;
@@ -17,6 +18,7 @@ mod outcome;
 mod picture;
 mod plan;
 mod planner;
+mod resume;
 mod run;
 mod scout;
 mod scout_state;
@@ -25,6 +27,7 @@ mod spec;
 #[cfg(test)]
 mod tests;
 
+pub use allowance::WindowAllowance;
 pub use assembler::{AssembleError, Assembler, Pace, PlanFailed, assemble};
 pub use chooser::{Chooser, Demand};
 pub use config::{WindowConfig, WindowConfigError};
@@ -33,7 +36,8 @@ pub use motion_map::{BlockMotion, CropRect, MotionGrid, MotionMap};
 pub use outcome::{ChooserStats, Notice, Outcome};
 pub use picture::{CodedType, PictureFacts};
 pub use plan::{Choice, SamplePlan, WindowPlace};
+pub use resume::ResumePoint;
 pub use run::Ending;
-pub use scout::{OnSample, ScoutEnd, ScoutError, ScoutHandle, ScoutParts, spawn_scout};
+pub use scout::{ScoutEnd, ScoutError, ScoutHandle, ScoutParts, spawn_scout};
 pub use scout_state::{ScoutSnapshot, ScoutWatch};
 pub use spec::{FrameSize, SampleSpec};

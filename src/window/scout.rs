@@ -2,7 +2,9 @@ use std::convert::Infallible;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender};
 use rand_chacha::ChaCha8Rng;
@@ -10,18 +12,18 @@ use rand_chacha::ChaCha8Rng;
 use super::facts::{FactsReader, ReadError, UnitContent};
 use super::scout_state::ScoutWatch;
 use super::{
-    Assembler, Choice, Chooser, Demand, Ending, Notice, Outcome, Pace, PlanFailed, SamplePlan, SampleSpec,
-    WindowConfig, WindowConfigError,
+    Assembler, Choice, Chooser, Demand, Ending, Notice, Outcome, Pace, PlanFailed, ResumePoint, SampleSpec,
+    WindowAllowance, WindowConfig, WindowConfigError,
 };
 use crate::decode::{DecodeQueue, QueueFull};
 use crate::h264::DecodeError;
 use crate::ingest::{
-    AccessUnit, DropReason, Fate, IngestItem, SegmentEndReason, SkipReason, StreamName, WallClock,
+    AccessUnit, DropReason, Fate, FilePlace, IngestItem, SegmentEndReason, SkipReason, StreamName, WallClock,
 };
-use crate::replay::{Replay, SampleId};
+use crate::replay::{Replay, StreamCursor, Ticket};
 
-/// Hears of a sample: what was planned, and what replay calls it.
-pub type OnSample = Arc<dyn Fn(&SamplePlan, SampleId) + Send + Sync>;
+/// A scout that waits for replay looks this often whether it must hurry.
+const HURRY_POLL: Duration = Duration::from_millis(100);
 
 /// What a scout works with.
 pub struct ScoutParts {
@@ -39,12 +41,14 @@ pub struct ScoutParts {
     pub decoders: DecodeQueue,
     /// Where samples go.
     pub replay: Arc<Replay>,
+    /// What its windows may hold.
+    pub allowance: WindowAllowance,
     /// Decides what is random about windows.
     pub rng: ChaCha8Rng,
     /// For the log's patience.
     pub wall_clock: WallClock,
-    /// Told of every sample that replay took, on a decode thread. Must not block.
-    pub on_sample: OnSample,
+    /// How far an earlier scout came with the same source and settings; its default is the beginning.
+    pub cursor: StreamCursor,
 }
 
 /// How a scout ended.
@@ -60,6 +64,8 @@ pub enum ScoutEnd {
 
 /// A running scout.
 pub struct ScoutHandle {
+    /// Set, it waits for nobody any more: what it still gets is let go.
+    pub hurry: Arc<AtomicBool>,
     /// What it shows of itself.
     pub watch: ScoutWatch,
     /// Its thread. Joined, every window that it had decoded has become a sample or failed.
@@ -84,24 +90,28 @@ pub enum ScoutError {
 
 /// Starts a stream's scout on a thread of its own.
 pub fn spawn_scout(parts: ScoutParts) -> Result<ScoutHandle, ScoutError> {
-    let chooser = Chooser::new(parts.stream.clone(), parts.spec, parts.config.clone())?;
+    let mut chooser = Chooser::new(parts.stream.clone(), parts.spec, parts.config.clone())?;
+    if let Some(point) = &parts.cursor.point {
+        chooser.go_on_from(point.frames_before, point.last_window);
+    }
     let watch = ScoutWatch::new(parts.stream.clone());
+    let hurry = Arc::new(AtomicBool::new(false));
     let stream = parts.stream.clone();
     let thread = thread::Builder::new()
         .name(format!("scout-{stream}"))
         .spawn({
-            let watch = watch.clone();
-            move || run(parts, chooser, watch)
+            let (watch, hurry) = (watch.clone(), hurry.clone());
+            move || run(parts, chooser, watch, hurry)
         })
         .map_err(|source| ScoutError::Thread { stream, source })?;
-    Ok(ScoutHandle { watch, thread })
+    Ok(ScoutHandle { hurry, watch, thread })
 }
 
-fn run(parts: ScoutParts, chooser: Chooser, watch: ScoutWatch) -> ScoutEnd {
+fn run(parts: ScoutParts, chooser: Chooser, watch: ScoutWatch, hurry: Arc<AtomicBool>) -> ScoutEnd {
     let (in_flight, all_answered) = crossbeam_channel::bounded::<Infallible>(0);
     let stream = parts.stream.clone();
     let end = catch_unwind(AssertUnwindSafe(|| {
-        Scout::new(parts, chooser, watch, in_flight).run()
+        Scout::new(parts, chooser, watch, hurry, in_flight).run()
     }))
     .unwrap_or_else(|panic| {
         let message = panic
@@ -123,21 +133,38 @@ struct Scout {
     reader: FactsReader,
     assembler: Assembler,
     watch: ScoutWatch,
+    hurry: Arc<AtomicBool>,
     in_flight: Sender<Infallible>,
     segment: Option<u64>,
     awaiting_key_unit: bool,
+    /// The file of the last unit.
+    file: Option<FilePlace>,
+    /// Windows chosen, those of the scouts before it counted.
+    windows: u64,
 }
 
 impl Scout {
-    fn new(parts: ScoutParts, chooser: Chooser, watch: ScoutWatch, in_flight: Sender<Infallible>) -> Self {
+    fn new(
+        mut parts: ScoutParts,
+        chooser: Chooser,
+        watch: ScoutWatch,
+        hurry: Arc<AtomicBool>,
+        in_flight: Sender<Infallible>,
+    ) -> Self {
+        if let Some(point) = &parts.cursor.point {
+            parts.rng = point.rng.clone();
+        }
         Self {
             reader: FactsReader::new(parts.spec.motion_size),
-            assembler: Assembler::new(parts.replay.clone(), parts.pace),
+            assembler: Assembler::new(parts.replay.clone()),
             chooser,
             watch,
+            hurry,
             in_flight,
             segment: None,
             awaiting_key_unit: true,
+            file: None,
+            windows: parts.cursor.point.as_ref().map_or(0, |point| point.windows),
             parts,
         }
     }
@@ -149,11 +176,15 @@ impl Scout {
                 Ok(IngestItem::SegmentEnd { reason, .. }) => {
                     self.end_segment(match reason {
                         SegmentEndReason::EndOfSource => Ending::Whole,
+                        SegmentEndReason::Stopped => Ending::Stopped,
                         _ => Ending::Broken,
                     });
                 }
-                Ok(IngestItem::Ended) => {
+                Ok(IngestItem::Ended { over }) => {
                     self.end_segment(Ending::Broken);
+                    if over {
+                        self.parts.replay.source_over(&self.parts.stream, self.windows);
+                    }
                     return ScoutEnd::Ended;
                 }
                 Err(crossbeam_channel::RecvError) => {
@@ -169,6 +200,7 @@ impl Scout {
             self.segment = Some(unit.segment);
             self.awaiting_key_unit = true;
             self.reader.begin_segment();
+            self.pass_point(&unit);
         }
         let now_unix_ns = (self.parts.wall_clock)();
         self.watch.update(|state| {
@@ -182,6 +214,7 @@ impl Scout {
             return self.follow(outcome);
         }
         self.awaiting_key_unit = false;
+        self.chooser.hold_at_most(self.parts.allowance.share_bytes());
         let read = self.reader.read(&unit.data);
         if let Some(error) = &read.error {
             self.error(&unit, error);
@@ -202,6 +235,27 @@ impl Scout {
                 self.follow(outcome);
             }
         }
+    }
+
+    /// Before the first unit of a file: nothing is held, so another scout could begin here.
+    fn pass_point(&mut self, unit: &AccessUnit) {
+        let file = &unit.format.file;
+        if file.is_none() || *file == self.file {
+            return;
+        }
+        if let Some((frames_before, last_window)) = self.chooser.between_segments() {
+            let point = ResumePoint {
+                file: file.clone(),
+                segment: unit.segment,
+                unit: unit.index,
+                windows: self.windows,
+                frames_before,
+                last_window,
+                rng: self.parts.rng.clone(),
+            };
+            self.parts.replay.pass_point(&self.parts.stream, point);
+        }
+        self.file.clone_from(file);
     }
 
     /// Counts, settles and, where the picture is lost, ends what cannot go on without it.
@@ -263,18 +317,38 @@ impl Scout {
         }
     }
 
+    /// Waits until the window's sample is wanted; false when none is wanted any more.
+    fn has_its_turn(&self, ticket: &Ticket) -> bool {
+        loop {
+            if let Some(wanted) = self.parts.replay.wait_for_turn(ticket, HURRY_POLL) {
+                return wanted;
+            }
+            if self.hurry.load(Ordering::Relaxed) {
+                return false;
+            }
+        }
+    }
+
     fn submit(&mut self, choice: Choice) {
         let Choice { plan, job } = choice;
+        self.windows += 1;
+        let ticket = match self.parts.pace {
+            Pace::File => Some(Ticket {
+                stream: self.parts.stream.clone(),
+                number: self.windows,
+            }),
+            Pace::Live => None,
+        };
+        if self.parts.cursor.is_settled(self.windows) {
+            return plan.settle(Fate::Skipped(SkipReason::LearnedBefore));
+        }
         let plan = Arc::new(plan);
         let reply = {
             let (plan, assembler, watch) = (plan.clone(), self.assembler.clone(), self.watch.clone());
             let (wall_clock, in_flight) = (self.parts.wall_clock.clone(), self.in_flight.clone());
-            let on_sample = self.parts.on_sample.clone();
+            let ticket = ticket.clone();
             Box::new(move |decoded| {
-                let taken = assembler.finish(&plan, decoded);
-                if let Ok(id) = &taken {
-                    on_sample(&plan, *id);
-                }
+                let taken = assembler.finish(&plan, ticket.as_ref(), decoded);
                 watch.update(|state| {
                     state.in_flight -= 1;
                     *match taken {
@@ -290,16 +364,16 @@ impl Scout {
             })
         };
         self.watch.update(|state| state.in_flight += 1);
-        match self.parts.pace {
-            Pace::File => {
-                if self.parts.replay.wait_until_wanted() {
+        match ticket {
+            Some(ticket) => {
+                if self.has_its_turn(&ticket) {
                     self.parts.decoders.submit(job, reply);
                 } else {
                     plan.settle(Fate::Dropped(DropReason::Stopping));
                     self.watch.update(|state| state.in_flight -= 1);
                 }
             }
-            Pace::Live => {
+            None => {
                 if let Err(QueueFull { .. }) = self.parts.decoders.try_submit(job, reply) {
                     plan.settle(Fate::Dropped(DropReason::DecodersBusy));
                     self.watch.update(|state| {
