@@ -21,7 +21,8 @@ use gstreamer::{self as gst, prelude::*};
 use relay::{Mode, Relay};
 use rtsp::Server;
 
-const PATTERN: &str = "videotestsrc is-live=true pattern=ball ! video/x-raw,format=I420,width=160,height=120,framerate=25/1";
+const PATTERN: &str =
+    "videotestsrc is-live=true pattern=ball ! video/x-raw,format=I420,width=160,height=120,framerate=25/1";
 
 /// A camera at 25 pictures a second, a key frame every 12; `fault` is where its encoded video passes.
 fn camera() -> String {
@@ -34,7 +35,7 @@ fn camera() -> String {
 /// A camera that changes from one encoder to another when told: `second` takes what `first` took.
 fn changing(first: &str, second: &str) -> String {
     format!(
-        "( input-selector name=choice ! identity name=fault ! rtph264pay name=pay0 pt=96 config-interval=-1 \
+        "( input-selector name=choice sync-streams=false ! identity name=fault ! rtph264pay name=pay0 pt=96 config-interval=-1 \
          {PATTERN} ! tee name=t t. ! queue ! {first} ! choice.sink_0 t. ! queue ! {second} ! choice.sink_1 )"
     )
 }
@@ -84,7 +85,13 @@ fn a_camera_that_freezes_without_hanging_up_is_noticed_and_opened_again() {
         ["stalled", "backing_off"].contains(&cam["state"].as_str().unwrap())
     });
     let noticed = froze.elapsed();
-    assert!(away["last_error"].as_str().unwrap().contains("nothing came for 2"), "{away}");
+    assert!(
+        away["last_error"]
+            .as_str()
+            .unwrap()
+            .contains("nothing came for 2"),
+        "{away}"
+    );
     relay.set(Mode::Up);
     let took = watch.recovers(Instant::now());
     assert!(watch.stream("cam")["restarts_by_reason"]["stalled"].as_u64() >= Some(1));
@@ -92,7 +99,10 @@ fn a_camera_that_freezes_without_hanging_up_is_noticed_and_opened_again() {
         "RTSP frozen without closing",
         Some(took),
         &format!("{} units", watch.account().dropped),
-        &format!("noticed after {:.1} s with stall_timeout 2 s", noticed.as_secs_f64()),
+        &format!(
+            "noticed after {:.1} s with stall_timeout 2 s",
+            noticed.as_secs_f64()
+        ),
     );
     watch.end();
 }
@@ -103,10 +113,17 @@ fn a_camera_that_refuses_is_tried_again_and_again() {
     let relay = Relay::to(server.port);
     relay.set(Mode::Refusing);
     let mut watch = Watch::start(&uri(relay.port));
-    watch.wait_for("three tries", |cam| cam["restarts_by_reason"]["unreachable"].as_u64() >= Some(3));
+    watch.wait_for("three tries", |cam| {
+        cam["restarts_by_reason"]["unreachable"].as_u64() >= Some(3)
+    });
     relay.set(Mode::Up);
     let took = watch.recovers(Instant::now());
-    row("RTSP refusing from the start", Some(took), "nothing", "three tries at least before");
+    row(
+        "RTSP refusing from the start",
+        Some(took),
+        "nothing",
+        "three tries at least before",
+    );
     watch.end();
 }
 
@@ -130,12 +147,17 @@ fn change(fault: &str, first: &str, second: &str) {
     let server = serve_change(first, second, 150);
     let mut watch = Watch::start(&uri(server.port));
     learn(&mut watch);
-    watch.wait_for("the change", |cam| cam["account"]["received"].as_u64() > Some(151));
+    watch.wait_for("the change", |cam| {
+        cam["account"]["received"].as_u64() > Some(151)
+    });
     let (changed, before) = (Instant::now(), watch.account());
     watch.wait_until_used(before.used + 40);
     let after = watch.account();
     let cam = watch.stream("cam");
-    assert!(cam["segments"].as_u64() >= Some(1) || fault.contains("B frames"), "{cam}");
+    assert!(
+        cam["segments"].as_u64() >= Some(1) || fault.contains("B frames"),
+        "{cam}"
+    );
     row(
         fault,
         Some(changed.elapsed()),
@@ -191,7 +213,9 @@ fn time_stamps_that_start_again_begin_a_new_segment() {
     });
     let mut watch = Watch::start(&uri(server.port));
     learn(&mut watch);
-    watch.wait_for("both jumps", |cam| cam["account"]["received"].as_u64() > Some(301));
+    watch.wait_for("both jumps", |cam| {
+        cam["account"]["received"].as_u64() > Some(301)
+    });
     let (jumped, before) = (Instant::now(), watch.account());
     watch.wait_until_used(before.used + 20);
     let (after, cam) = (watch.account(), watch.stream("cam"));
@@ -249,7 +273,9 @@ fn lost_packets_cost_their_gops_and_no_more() {
     let mut watch = Watch::start(&uri(relay.port));
     learn(&mut watch);
     relay.lose(10);
-    watch.wait_for("units over a lossy way", |cam| cam["account"]["received"].as_u64() > Some(600));
+    watch.wait_for("units over a lossy way", |cam| {
+        cam["account"]["received"].as_u64() > Some(600)
+    });
     let lossy = watch.account();
     relay.lose(0);
     let took = watch.recovers(Instant::now());
@@ -291,7 +317,12 @@ fn a_file_that_grows_while_it_is_read_is_read_as_far_as_it_goes_each_time() {
     let before = watch.account();
     watch.wait_until_used(before.used + 100);
     let cam = watch.stream("cam");
-    assert_eq!(cam["account"]["dropped"].as_object().map(|dropped| dropped.contains_key("unsettled")), Some(false));
+    assert_eq!(
+        cam["account"]["dropped"]
+            .as_object()
+            .map(|dropped| dropped.contains_key("unsettled")),
+        Some(false)
+    );
     row(
         "a file grows while it is read",
         Some(begun.elapsed()),
@@ -328,7 +359,10 @@ fn a_decoder_that_fails_costs_its_stream_only() {
     let used = |watch: &mut Watch| watch.stream("other")["account"]["used"].as_u64().unwrap();
     let (before, begun) = (used(&mut watch), Instant::now());
     while used(&mut watch) == before {
-        assert!(begun.elapsed() < Duration::from_secs(200), "the other stream gives no samples");
+        assert!(
+            begun.elapsed() < Duration::from_secs(200),
+            "the other stream gives no samples"
+        );
         std::thread::sleep(Duration::from_millis(100));
     }
     let account = watch.account();

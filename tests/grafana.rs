@@ -13,8 +13,8 @@ use comove::ingest::{ByteBudget, Ledger, StreamName, StreamState};
 use comove::replay::{Replay, ReplayConfig};
 use comove::telemetry::table::{Kind, Metric, TABLE};
 use comove::telemetry::{
-    CheckpointMetrics, MemoryByOwner, Registry, SourceCounts, TrainMetrics, collect_byte_budget, collect_decode,
-    collect_ledger, collect_memory, collect_replay, collect_scout, collect_stream,
+    CheckpointMetrics, MemoryByOwner, Registry, SourceCounts, TrainMetrics, collect_byte_budget,
+    collect_decode, collect_ledger, collect_memory, collect_replay, collect_scout, collect_stream,
 };
 use comove::train::StepReport;
 use comove::window::ScoutSnapshot;

@@ -133,7 +133,11 @@ fn a_closed_terminal_ends_the_run_in_good_order_and_nohup_keeps_it_from_that() {
         .iter()
         .map(|arg| format!("'{}'", arg.to_string_lossy()))
         .collect();
-    let command = format!("exec '{COMOVE}' {} 2>'{}'", args.join(" "), place.path("log").display());
+    let command = format!(
+        "exec '{COMOVE}' {} 2>'{}'",
+        args.join(" "),
+        place.path("log").display()
+    );
     let script = Run::spawn(Command::new("script").args(["-qec", &command, "/dev/null"]));
     let read_log = || std::fs::read_to_string(place.path("log")).unwrap_or_default();
     let wait_for = |text: &str| {

@@ -24,6 +24,7 @@ impl Default for RunConfig {
         Self {
             resume: Resume::default(),
             max_duration: None,
+            deterministic: false,
             // The longest step of `paper` on a slow CPU.
             step_deadline: Duration::from_secs(600),
         }

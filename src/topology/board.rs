@@ -132,6 +132,7 @@ impl Board {
         telemetry::collect_replay(page, &replay);
         let windows: u64 = self
             .streams
+            .all()
             .iter()
             .map(|stream| stream.scout().chooser.held_bytes as u64)
             .sum();

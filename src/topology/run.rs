@@ -202,6 +202,7 @@ impl Run {
             budget,
             decoders: pool.queue(),
             replay,
+            provenance,
             wall_clock: Arc::new(unix_now_ns),
             seed,
             deterministic: config.run.deterministic,

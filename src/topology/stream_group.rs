@@ -5,8 +5,8 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 use super::entry::StreamEntry;
-use super::{Provenance, RunError};
 use super::supervisor::SupervisorMessage;
+use super::{Provenance, RunError};
 use crate::decode::DecodeQueue;
 use crate::ingest::{
     ByteBudget, HostPacer, IngestConfig, SourceKind, StreamActor, StreamConfig, StreamMessage, StreamParts,
@@ -29,6 +29,7 @@ pub(super) struct SharedParts {
     pub budget: ByteBudget,
     pub decoders: DecodeQueue,
     pub replay: Arc<Replay>,
+    pub provenance: Provenance,
     pub wall_clock: WallClock,
     pub seed: u64,
     /// Samples come in in a fixed order.
@@ -89,8 +90,7 @@ impl StreamSetup {
         let begins = (cursor.first_segment << 20) + generation_of_seed;
         let seed = seed_of(shared.seed, name.as_str(), begins);
         let (items, arriving) = crossbeam_channel::bounded(ITEMS_BETWEEN);
-        let provenance = shared.provenance.clone();
-        provenance.name_source(name, &self.source.to_string());
+        shared.provenance.name_source(name, &self.source.to_string());
         let scout = spawn_scout(ScoutParts {
             stream: name.clone(),
             pace: match self.source.is_live() {

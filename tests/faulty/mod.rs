@@ -34,16 +34,17 @@ impl Watch {
     pub fn start(cam: &str) -> Self {
         let place = Place::new();
         let path = place.path("config.toml");
-        let config = std::fs::read_to_string(&path)
-            .unwrap()
-            .replace("[ingest]", "[ingest]\nstall_timeout = \"2s\"\nopen_timeout = \"5s\"\nhost_spacing = \"100ms\"");
+        let config = std::fs::read_to_string(&path).unwrap().replace(
+            "[ingest]",
+            "[ingest]\nstall_timeout = \"2s\"\nopen_timeout = \"5s\"\nhost_spacing = \"100ms\"",
+        );
         // A test may bring a section of its own.
         let config = match cam.contains("[decode]") {
             true => config.replace("[decode]\nthreads = 1\n", ""),
             false => config,
         };
         let streams = format!(
-            "[[stream]]\nname = 'other'\nsynthetic = {{ width = 64, height = 64, frame_rate = 10, live = true }}\n\
+            "[[stream]]\nname = 'other'\nsynthetic = {{ width = 64, height = 64, frame_rate = 10, scene_frames = 1000000, live = true }}\n\
              [[stream]]\nname = 'cam'\n{cam}\n"
         );
         std::fs::write(&path, config + &streams).unwrap();
@@ -53,13 +54,23 @@ impl Watch {
 
     pub fn stream(&mut self, name: &str) -> Value {
         let streams = self.run.json("/api/v1/streams");
-        let found = streams.as_array().unwrap().iter().find(|stream| stream["name"] == name);
+        let found = streams
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|stream| stream["name"] == name);
         found.cloned().unwrap()
     }
 
     pub fn account(&mut self) -> Account {
         let account = self.stream("cam")["account"].clone();
-        let sum = |of: &Value| of.as_object().unwrap().values().map(|units| units.as_u64().unwrap()).sum();
+        let sum = |of: &Value| {
+            of.as_object()
+                .unwrap()
+                .values()
+                .map(|units| units.as_u64().unwrap())
+                .sum()
+        };
         Account {
             received: account["received"].as_u64().unwrap(),
             used: account["used"].as_u64().unwrap(),
@@ -72,7 +83,11 @@ impl Watch {
     pub fn wait_for(&mut self, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
         self.run.wait_for(what, |run| {
             let streams = run.json("/api/v1/streams");
-            let found = streams.as_array().unwrap().iter().find(|stream| stream["name"] == "cam");
+            let found = streams
+                .as_array()
+                .unwrap()
+                .iter()
+                .find(|stream| stream["name"] == "cam");
             found.cloned().filter(&wanted)
         })
     }
@@ -98,7 +113,11 @@ impl Watch {
     /// The other stream has noticed nothing, every account closes; ends the run.
     pub fn end(mut self) -> Place {
         let other = self.stream("other");
-        assert_eq!((&other["restarts"], &other["segments"]), (&0.into(), &0.into()), "{other}");
+        assert_eq!(
+            (&other["restarts"], &other["segments"]),
+            (&0.into(), &0.into()),
+            "{other}"
+        );
         let page = self.run.get("/metrics").unwrap();
         for stream in ["cam", "other"] {
             let (received, settled, buffered) = account(&page, stream);
@@ -109,7 +128,11 @@ impl Watch {
         assert!(ended.status.success(), "{ended:?}");
         assert!(!ended.stderr.contains("panicked"), "{}", ended.stderr);
         for line in ended.logged("the stream's account") {
-            assert_eq!((&line["unsettled"], &line["buffered"]), (&0.into(), &0.into()), "{line}");
+            assert_eq!(
+                (&line["unsettled"], &line["buffered"]),
+                (&0.into(), &0.into()),
+                "{line}"
+            );
         }
         self.place
     }
