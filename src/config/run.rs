@@ -23,7 +23,6 @@ impl Default for RunConfig {
     fn default() -> Self {
         Self {
             resume: Resume::default(),
-            deterministic: false,
             max_duration: None,
             deterministic: false,
             // The longest step of `paper` on a slow CPU.
