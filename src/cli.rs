@@ -12,6 +12,7 @@ mod check;
 mod checkpoint;
 mod eval;
 mod inspect;
+mod prepare;
 mod run;
 mod status;
 mod synth;
@@ -49,6 +50,8 @@ enum Command {
     Inspect(inspect::InspectArgs),
     #[command(after_help = eval::EXAMPLES)]
     Eval(eval::EvalArgs),
+    #[command(after_help = prepare::EXAMPLES)]
+    Prepare(prepare::PrepareArgs),
     #[command(after_help = synth::EXAMPLES)]
     Synth(synth::SynthArgs),
     #[command(after_help = checkpoint::EXAMPLES)]
@@ -188,6 +191,7 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Eval(args) => eval::run(&args),
+        Command::Prepare(args) => prepare::run(&args),
         Command::Synth(args) => synth::run(&args),
         Command::Checkpoint(args) => checkpoint::run(&args),
         Command::Status(args) => status::run(&args),
