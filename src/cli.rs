@@ -13,6 +13,7 @@ mod checkpoint;
 mod eval;
 mod extract;
 mod inspect;
+mod prepare;
 mod run;
 mod status;
 mod synth;
@@ -52,6 +53,8 @@ enum Command {
     Extract(extract::ExtractArgs),
     #[command(after_help = eval::EXAMPLES)]
     Eval(eval::EvalArgs),
+    #[command(after_help = prepare::EXAMPLES)]
+    Prepare(prepare::PrepareArgs),
     #[command(after_help = synth::EXAMPLES)]
     Synth(synth::SynthArgs),
     #[command(after_help = checkpoint::EXAMPLES)]
@@ -192,6 +195,7 @@ pub fn main() -> ExitCode {
         Command::Inspect(args) => inspect::run(&args),
         Command::Extract(args) => extract::run(&args),
         Command::Eval(args) => eval::run(&args),
+        Command::Prepare(args) => prepare::run(&args),
         Command::Synth(args) => synth::run(&args),
         Command::Checkpoint(args) => checkpoint::run(&args),
         Command::Status(args) => status::run(&args),

@@ -10,6 +10,8 @@
 
 mod config;
 mod error;
+mod export;
+mod export_card;
 mod folder;
 mod load;
 mod manifest;
@@ -22,6 +24,7 @@ mod writer;
 
 pub use config::CheckpointConfig;
 pub use error::CheckpointError;
+pub use export::{EXPORTED_CARD, EXPORTED_SCRIPT, EXPORTED_TENSORS, Exported, export};
 pub use folder::{CheckpointFolder, Listed, list, resolve};
 pub use load::{Resumable, StoredSamples, load_for_resume, load_samples, load_weights, show, verify};
 pub use manifest::{FileEntry, Forgotten, Manifest};

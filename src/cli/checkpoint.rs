@@ -10,9 +10,10 @@ use super::Failure;
 pub(super) const EXAMPLES: &str = "Examples:
   comove checkpoint list checkpoints
   comove checkpoint show checkpoints/latest
-  comove checkpoint verify checkpoints --all    exit code 1 when a single byte is wrong";
+  comove checkpoint verify checkpoints --all    exit code 1 when a single byte is wrong
+  comove checkpoint export checkpoints --out v-network        for Python: torch.jit.load(\"v-network/v_network.pt\")";
 
-/// List, show and verify checkpoints.
+/// List, show, verify and export checkpoints.
 #[derive(Debug, Args)]
 pub(super) struct CheckpointArgs {
     #[command(subcommand)]
@@ -48,6 +49,17 @@ enum CheckpointCommand {
         #[arg(long)]
         all: bool,
     },
+    /// Write what needs no comove: safetensors, a TorchScript file of the V-Network, and a model card.
+    Export {
+        /// A checkpoint, or a folder of them, of which the newest is meant.
+        path: PathBuf,
+        /// Of a folder, the checkpoint of this step.
+        #[arg(long, value_name = "N")]
+        step: Option<u64>,
+        /// The folder for the files, new or empty.
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+    },
 }
 
 pub(super) fn run(args: &CheckpointArgs) -> Result<(), Failure> {
@@ -56,6 +68,7 @@ pub(super) fn run(args: &CheckpointArgs) -> Result<(), Failure> {
         CheckpointCommand::Show { path, json, config } => show(path, *json, *config),
         CheckpointCommand::Verify { path, all: false } => verify(path),
         CheckpointCommand::Verify { path, all: true } => verify_all(path),
+        CheckpointCommand::Export { path, step, out } => export(path, *step, out),
     }?)
 }
 
@@ -148,5 +161,27 @@ fn verify_all(dir: &Path) -> anyhow::Result<()> {
         }
     }
     anyhow::ensure!(damaged.is_empty(), "{}", damaged.join("\ncomove: "));
+    Ok(())
+}
+
+fn export(path: &Path, step: Option<u64>, out: &Path) -> anyhow::Result<()> {
+    let snapshot = match step {
+        None => path.to_owned(),
+        Some(step) => checkpoint::list(path)?
+            .into_iter()
+            .find(|listed| listed.step == step)
+            .map(|listed| listed.path)
+            .ok_or_else(|| anyhow::anyhow!("{}: no checkpoint of step {step} in it", path.display()))?,
+    };
+    let exported = checkpoint::export(&snapshot, out)?;
+    say!(
+        "{}: step {}: {}, {} (differs from the network by {:.0e}), {}",
+        out.display(),
+        exported.step,
+        checkpoint::EXPORTED_TENSORS,
+        checkpoint::EXPORTED_SCRIPT,
+        exported.difference,
+        checkpoint::EXPORTED_CARD
+    );
     Ok(())
 }

@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use super::{DeviceChoice, OptimizerKind, Schedule, TrainError};
+use super::{DeviceChoice, ObjectiveConfig, OptimizerKind, Schedule, TrainError};
 use crate::model::{ModelConfig, NormKind, Precision, Preset};
 
 /// In which type the networks compute.
@@ -41,6 +41,8 @@ pub struct TrainConfig {
     pub warmup_steps: u64,
     /// How the learning rate goes on after that.
     pub schedule: Schedule,
+    /// What is minimised.
+    pub objective: ObjectiveConfig,
     /// Gradients longer than this are shortened to it.
     pub clip_norm: f64,
     /// Everything random in training follows from it.
@@ -67,6 +69,7 @@ impl Default for TrainConfig {
             weight_decay: None,
             warmup_steps: 100,
             schedule: Schedule::Constant {},
+            objective: ObjectiveConfig::default(),
             clip_norm: 15.0,
             seed: 1,
             max_steps: None,
@@ -81,6 +84,7 @@ impl TrainConfig {
     pub fn model(&self) -> ModelConfig {
         let mut model = self.preset.model(self.norm);
         model.predictor.dropout = self.dropout;
+        model.sample = self.objective.sample_spec(model.sample);
         model
     }
 
@@ -197,6 +201,7 @@ impl TrainConfig {
                 "from 1 to schedule.total_steps is right",
             )?;
         }
+        self.objective.check()?;
         Ok(self.model().validate()?)
     }
 }

@@ -8,7 +8,7 @@ use super::outcome::{FeatureProjection, PendingOutcomes};
 use super::tally::{Figures, Tally};
 use super::{
     Batch, Optimizer, PhaseClock, RateChange, RateSet, SampleDraw, SampleOutcome, TrainConfig, TrainError,
-    TrainState, augment,
+    TrainState, augment_with,
 };
 use crate::checkpoint::{NamedTensor, Resumable, Snapshot};
 use crate::loss::joint_loss;
@@ -177,12 +177,12 @@ impl Learner {
             // libtorch's generator cannot be stored: it is seeded from ours at every step.
             tch::manual_seed((self.rng.next_u64() >> 1) as i64);
         }
-        let views = augment(&batch, &draws, self.model.config());
+        let views = augment_with(&batch, &draws, self.model.config(), &self.config.objective);
         clock.lap(|seconds| &mut seconds.augment);
         let store = self.model.store();
         let before = store.statistics_before();
         let embeddings = self.model.forward(&views, Pass::train(self.precision))?;
-        let loss = joint_loss(&embeddings, &batch.scenes);
+        let loss = joint_loss(&embeddings, &batch.scenes, self.config.objective.motion_share);
         clock.lap(|seconds| &mut seconds.forward);
 
         let trained: Vec<&Tensor> = store.trained_parameters().map(|p| &p.tensor).collect();
