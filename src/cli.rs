@@ -11,6 +11,7 @@ macro_rules! say_as_is {
 mod check;
 mod checkpoint;
 mod eval;
+mod forget;
 mod inspect;
 mod run;
 mod status;
@@ -53,6 +54,8 @@ enum Command {
     Synth(synth::SynthArgs),
     #[command(after_help = checkpoint::EXAMPLES)]
     Checkpoint(checkpoint::CheckpointArgs),
+    #[command(after_help = forget::EXAMPLES)]
+    Forget(forget::ForgetArgs),
     #[command(after_help = status::EXAMPLES)]
     Status(status::StatusArgs),
 }
@@ -183,6 +186,7 @@ pub fn main() -> ExitCode {
         Command::Eval(args) => eval::run(&args),
         Command::Synth(args) => synth::run(&args),
         Command::Checkpoint(args) => checkpoint::run(&args),
+        Command::Forget(args) => forget::run(&args),
         Command::Status(args) => status::run(&args),
     };
     match done {

@@ -11,6 +11,7 @@
 mod config;
 mod error;
 mod folder;
+mod forget;
 mod load;
 mod manifest;
 mod retention;
@@ -23,6 +24,7 @@ mod writer;
 pub use config::CheckpointConfig;
 pub use error::CheckpointError;
 pub use folder::{CheckpointFolder, Listed, list, resolve};
+pub use forget::Forgot;
 pub use load::{Resumable, StoredSamples, load_for_resume, load_samples, load_weights, show, verify};
 pub use manifest::{FileEntry, Forgotten, Manifest};
 pub use retention::{Retention, pin};

@@ -74,6 +74,8 @@ impl CheckpointFolder {
         let (index, replay_failed) = self.save_samples(snapshot);
         let written = write_files(&partial, snapshot, index).and_then(|bytes| {
             let path = self.put_in_place(&partial, snapshot.step)?;
+            self.point_latest(&step_name(snapshot.step))?;
+            self.clear_replaced(snapshot.step)?;
             Ok(Written {
                 path,
                 step: snapshot.step,
@@ -124,7 +126,7 @@ impl CheckpointFolder {
         sync_folder(self.root())
     }
 
-    /// Renames a complete snapshot to its name and points `latest` to it.
+    /// Renames a complete snapshot to its name; one that is there is put aside.
     pub(super) fn put_in_place(&self, partial: &Path, step: u64) -> Result<PathBuf, CheckpointError> {
         let name = step_name(step);
         let path = self.root().join(&name);
@@ -144,11 +146,16 @@ impl CheckpointFolder {
             return Err(CheckpointError::io("rename", partial)(error));
         }
         sync_folder(self.root())?;
-        self.point_latest(&name)?;
-        if replaces {
-            fs::remove_dir_all(&replaced).map_err(CheckpointError::io("delete", replaced))?;
-        }
         Ok(path)
+    }
+
+    /// Deletes what the snapshot of this step took the place of.
+    pub(super) fn clear_replaced(&self, step: u64) -> Result<(), CheckpointError> {
+        let replaced = hidden(self.root(), step, REPLACED);
+        match replaced.is_dir() {
+            true => fs::remove_dir_all(&replaced).map_err(CheckpointError::io("delete", replaced)),
+            false => Ok(()),
+        }
     }
 }
 

@@ -4,8 +4,8 @@ use crossbeam_channel::Sender;
 use serde::Serialize;
 
 use super::{
-    ByteBudget, FilePlace, FirstNumbers, IngestConfig, IngestItem, Ledger, LedgerSnapshot, Repeat, SourceKind, StreamConfig,
-    StreamName, StreamState, Templates, WallClock,
+    ByteBudget, FilePlace, FirstNumbers, IngestConfig, IngestItem, Ledger, LedgerSnapshot, Repeat,
+    SourceKind, StreamConfig, StreamName, StreamState, Templates, WallClock,
     lifecycle::{Manner, OnEnd, OnFailure},
 };
 

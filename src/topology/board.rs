@@ -92,7 +92,7 @@ impl StreamEntry {
     }
 
     /// Restarts of its source and of its group.
-    fn restarts(&self) -> u64 {
+    pub fn restarts(&self) -> u64 {
         let seen = self.seen();
         seen.group_restarts + seen.status.as_ref().map_or(0, |status| status.restarts)
     }

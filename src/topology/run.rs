@@ -136,13 +136,13 @@ impl Run {
             .sources
             .iter()
             .map(|checked| {
-                let source = checked.source.to_string();
-                provenance.name_source(&checked.name, &source);
-                Arc::new(StreamEntry::new(
+                let entry = Arc::new(StreamEntry::new(
                     checked.name.clone(),
-                    source,
+                    checked.source.to_string(),
                     checked.config.enabled,
-                ))
+                ));
+                provenance.follow(&entry);
+                entry
             })
             .collect();
         let board = Arc::new(Board {

@@ -7,7 +7,7 @@ use rand_chacha::ChaCha8Rng;
 use tokio::sync::watch;
 
 use super::stream_group::{SharedParts, StreamGroup, StreamSetup};
-use crate::ingest::{StreamMessage, StreamReport};
+use crate::ingest::{StreamMessage, StreamReport, StreamState};
 use crate::telemetry::Heartbeat;
 use crate::window::ScoutEnd;
 
@@ -80,14 +80,23 @@ impl Actor for Supervisor {
         let random = ChaCha8Rng::seed_from_u64(parts.shared.seed);
         let mut streams = Vec::with_capacity(parts.streams.len());
         for setup in &parts.streams {
-            let group = setup.start(&parts.shared, &myself, 0).await?;
+            let over = setup.is_over(&parts.shared);
+            let group = match over {
+                true => {
+                    setup
+                        .entry
+                        .reported(over_before(setup, (parts.shared.wall_clock)()));
+                    None
+                }
+                false => Some(setup.start(&parts.shared, &myself, 0).await?),
+            };
             streams.push(Slot {
-                group: Some(group),
+                group,
                 generation: 0,
                 started: Instant::now(),
                 failures_in_a_row: 0,
                 restart_at: None,
-                over: false,
+                over,
             });
         }
         // Ends with the actor.
@@ -256,6 +265,19 @@ impl SupervisorState {
             // Whoever asked may be gone.
             let _ = reply.send(());
         });
+    }
+}
+
+/// The state of a stream that has nothing more to give.
+fn over_before(setup: &StreamSetup, now_unix_ns: u64) -> StreamReport {
+    let reason = "its source was over before this run, which goes on from a checkpoint";
+    tracing::info!(stream = %setup.entry.name, reason);
+    StreamReport {
+        stream: setup.entry.name.to_string(),
+        state: StreamState::Ended,
+        reason: reason.to_owned(),
+        failed: false,
+        since_unix_ns: now_unix_ns,
     }
 }
 
