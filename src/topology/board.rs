@@ -157,6 +157,8 @@ pub(super) struct Board {
     pub budget: ByteBudget,
     pub provenance: Provenance,
     pub checkpoints: PathBuf,
+    /// Memory of the networks, with gradients and optimiser.
+    pub model_bytes: u64,
     pub commands: Sender<Command>,
     pub heartbeats: Vec<Heartbeat>,
     pub train: Mutex<TrainBoard>,
@@ -192,9 +194,24 @@ impl Board {
         for stream in &self.streams {
             stream.collect(page);
         }
+        let (decoders, replay) = (self.decoders.snapshot(), self.replay.snapshot());
         telemetry::collect_byte_budget(page, &self.budget);
-        telemetry::collect_decode(page, &self.decoders.snapshot());
-        telemetry::collect_replay(page, &self.replay.snapshot());
+        telemetry::collect_decode(page, &decoders);
+        telemetry::collect_replay(page, &replay);
+        let windows: u64 = self
+            .streams
+            .iter()
+            .map(|stream| stream.scout().chooser.held_bytes as u64)
+            .sum();
+        let memory = telemetry::MemoryByOwner {
+            replay: replay.bytes as u64,
+            // Windows hold their compressed video on credit: it is theirs.
+            ingest: (self.budget.used_bytes() as u64).saturating_sub(windows),
+            windows,
+            decoders: decoders.picture_bytes,
+            model: self.model_bytes,
+        };
+        telemetry::collect_memory(page, &memory);
     }
 }
 

@@ -153,6 +153,7 @@ impl Run {
             budget: budget.clone(),
             provenance: provenance.clone(),
             checkpoints: config.checkpoint.dir.clone(),
+            model_bytes: trainer.model_bytes(),
             commands: trainer.commands(),
             heartbeats: vec![train_heartbeat, supervisor_heartbeat.clone()],
             train: TrainBoard {
