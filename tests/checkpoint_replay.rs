@@ -93,6 +93,7 @@ fn snapshot(step: u64, replay: &Replay, loss: f64) -> Snapshot {
         model_config: Preset::Micro.model(NormKind::Batch),
         model: vec![NamedTensor::copy_of("weight", &values).unwrap()],
         optimizer: vec![NamedTensor::copy_of("momentum", &values).unwrap()],
+        statistics: Vec::new(),
         state: "{}".into(),
         config: String::new(),
         metrics: serde_json::json!({ "loss": loss }),

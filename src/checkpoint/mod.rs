@@ -27,7 +27,7 @@ pub use folder::{CheckpointFolder, Listed, list, resolve};
 pub use forget::Forgot;
 pub use load::{Resumable, StoredSamples, load_for_resume, load_samples, load_weights, show, verify};
 pub use manifest::{FileEntry, Forgotten, Manifest};
-pub use retention::{Retention, pin};
+pub use retention::{Retention, newest_first, pin};
 pub use tensor_file::NamedTensor;
 pub use write::{Snapshot, Written};
 pub use writer::{SnapshotWriter, WriteJob, WriteOutcome};

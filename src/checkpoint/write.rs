@@ -3,10 +3,10 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::folder::{LATEST, PARTIAL, REPLACED, hidden, step_name};
+use super::folder::{LATEST, PARTIAL, REPLACED, hidden, list, step_name};
 use super::manifest::{
     FORMAT_VERSION, FileEntry, MANIFEST_FILE, MODEL_FILE, Manifest, OPTIMIZER_FILE, REPLAY_FILE,
-    SAMPLES_FILE, STATE_FILE, sha256,
+    SAMPLES_FILE, STATE_FILE, STATISTICS_FILE, sha256,
 };
 use super::tensor_file::{NamedTensor, encode};
 use super::{CheckpointError, CheckpointFolder, Forgotten, retention};
@@ -26,6 +26,8 @@ pub struct Snapshot {
     pub model: Vec<NamedTensor>,
     /// The optimiser's state.
     pub optimizer: Vec<NamedTensor>,
+    /// Figures under way, for the reports to come.
+    pub statistics: Vec<NamedTensor>,
     /// Counters, schedule and random generator, as JSON.
     pub state: String,
     /// The resolved configuration, as TOML.
@@ -72,7 +74,12 @@ impl CheckpointFolder {
         let began = Instant::now();
         let partial = hidden(self.root(), snapshot.step, PARTIAL);
         let (index, replay_failed) = self.save_samples(snapshot);
-        let written = write_files(&partial, snapshot, index).and_then(|bytes| {
+        let sequences = list(self.root())?;
+        let sequences = sequences
+            .iter()
+            .filter_map(|one| Some(one.manifest.as_ref().ok()?.sequence));
+        let sequence = sequences.max().unwrap_or(0) + 1;
+        let written = write_files(&partial, snapshot, index, sequence).and_then(|bytes| {
             let path = self.put_in_place(&partial, snapshot.step)?;
             self.point_latest(&step_name(snapshot.step))?;
             self.clear_replaced(snapshot.step)?;
@@ -160,7 +167,12 @@ impl CheckpointFolder {
 }
 
 /// All files of a snapshot into a folder of their own, manifest last. Returns their bytes.
-fn write_files(folder: &Path, snapshot: &Snapshot, samples: Option<Vec<u8>>) -> Result<u64, CheckpointError> {
+fn write_files(
+    folder: &Path,
+    snapshot: &Snapshot,
+    samples: Option<Vec<u8>>,
+    sequence: u64,
+) -> Result<u64, CheckpointError> {
     if folder.exists() {
         fs::remove_dir_all(folder).map_err(CheckpointError::io("delete", folder))?;
     }
@@ -174,6 +186,10 @@ fn write_files(folder: &Path, snapshot: &Snapshot, samples: Option<Vec<u8>>) -> 
     write(
         OPTIMIZER_FILE,
         &encode(&snapshot.optimizer, &folder.join(OPTIMIZER_FILE))?,
+    )?;
+    write(
+        STATISTICS_FILE,
+        &encode(&snapshot.statistics, &folder.join(STATISTICS_FILE))?,
     )?;
     write(STATE_FILE, snapshot.state.as_bytes())?;
     if let Some(replay) = &snapshot.replay {
@@ -192,6 +208,7 @@ fn write_files(folder: &Path, snapshot: &Snapshot, samples: Option<Vec<u8>>) -> 
         comove_version: env!("CARGO_PKG_VERSION").to_owned(),
         step: snapshot.step,
         created_unix: snapshot.created_unix,
+        sequence,
         model: snapshot.model_config.clone(),
         config: snapshot.config.clone(),
         metrics: snapshot.metrics.clone(),
