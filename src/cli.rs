@@ -11,6 +11,7 @@ macro_rules! say_as_is {
 mod check;
 mod checkpoint;
 mod eval;
+mod extract;
 mod forget;
 mod inspect;
 mod run;
@@ -25,7 +26,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::{Args, Parser, Subcommand};
 use comfy_table::Table;
-use comove::config::{Config, ConfigError, Overrides};
+use comove::config::{Config, ConfigError, ConfigSource, Overrides};
 use comove::server::ServerError;
 use comove::telemetry::LogError;
 use comove::topology::RunError;
@@ -48,6 +49,8 @@ enum Command {
     Check(check::CheckArgs),
     #[command(after_help = inspect::EXAMPLES)]
     Inspect(inspect::InspectArgs),
+    #[command(after_help = extract::EXAMPLES)]
+    Extract(extract::ExtractArgs),
     #[command(after_help = eval::EXAMPLES)]
     Eval(eval::EvalArgs),
     #[command(after_help = synth::EXAMPLES)]
@@ -97,6 +100,10 @@ struct ConfigArgs {
 
 impl ConfigArgs {
     fn load(&self) -> Result<Config, ConfigError> {
+        self.source().load()
+    }
+
+    fn source(&self) -> ConfigSource {
         let overrides = Overrides {
             sources: self.sources.clone(),
             preset: self.preset.clone(),
@@ -108,7 +115,10 @@ impl ConfigArgs {
             listen: self.listen.clone(),
             log_format: self.log_format.clone(),
         };
-        Config::load(self.config.as_deref(), &overrides)
+        ConfigSource {
+            path: self.config.clone(),
+            overrides,
+        }
     }
 }
 
@@ -183,6 +193,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Inspect(args) => inspect::run(&args),
+        Command::Extract(args) => extract::run(&args),
         Command::Eval(args) => eval::run(&args),
         Command::Synth(args) => synth::run(&args),
         Command::Checkpoint(args) => checkpoint::run(&args),

@@ -2,12 +2,13 @@
 
 #![allow(clippy::unwrap_used, reason = "test code")]
 
+mod faulty;
 mod program;
 
 use std::process::Command;
-use std::time::Instant;
 
-use program::{COMOVE, PATTERNS, Place, Run, comove, reliability};
+use faulty::row;
+use program::{COMOVE, PATTERNS, Place, Run, comove};
 
 /// Runs a script that has a file system of its own, `$DISK`: as root of its own world, where the system allows that.
 fn with_disk(place: &Place, script: &str) -> Option<program::Ended> {
@@ -45,7 +46,6 @@ fn a_disk_that_is_full_costs_only_what_came_after_the_last_checkpoint_and_room_i
         "$COMOVE" run -c "$CONFIG" "$PATTERNS" --checkpoint-dir "$DISK" --resume --max-steps 1
         "$COMOVE" checkpoint verify "$DISK"
     "#;
-    let began = Instant::now();
     let Some(ended) = with_disk(&place, script) else {
         return;
     };
@@ -59,10 +59,11 @@ fn a_disk_that_is_full_costs_only_what_came_after_the_last_checkpoint_and_room_i
         "{}",
         ended.stderr
     );
-    reliability(
+    row(
         "disk full",
-        began.elapsed(),
+        None,
         "what was learned after the last checkpoint; it loads and the run goes on once there is room",
+        "exit code 1, the message names the file and the checkpoint that stands; with room again the run goes on",
     );
 }
 
@@ -106,7 +107,6 @@ fn a_folder_that_cannot_be_written_to_is_refused_before_anything_starts() {
         "$COMOVE" run -c "$CONFIG" "$PATTERNS" --checkpoint-dir "$DISK" --resume || code=$?
         echo "code $code"
     "#;
-    let began = Instant::now();
     let Some(ended) = with_disk(&place, script) else {
         return;
     };
@@ -119,9 +119,10 @@ fn a_folder_that_cannot_be_written_to_is_refused_before_anything_starts() {
     assert!(ended.logged("learning begins").is_empty());
     let again = comove(&place.run([PATTERNS, "--resume", "--max-steps=1"]));
     assert!(again.status.success(), "{again:?}");
-    reliability(
+    row(
         "disk read-only: the run does not start",
-        began.elapsed(),
+        None,
         "nothing",
+        "exit code 1 before anything starts, the message names the file",
     );
 }

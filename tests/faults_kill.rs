@@ -2,12 +2,14 @@
 
 #![allow(clippy::unwrap_used, reason = "test code")]
 
+mod faulty;
 mod program;
 
 use std::time::{Duration, Instant};
 
 use comove::checkpoint::{list, load_samples, resolve, verify};
-use program::{Place, Run, comove, reliability};
+use faulty::row;
+use program::{Place, Run, comove};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -69,12 +71,13 @@ fn killed_at_random_moments_the_newest_complete_checkpoint_always_loads_and_trai
     let ended = comove(&place.run([STREAM, "--resume=if-present", "--max-steps=2"]));
     assert!(ended.status.success(), "{ended:?}");
     assert!(verify(&place.checkpoints()).unwrap().step >= newest + 2);
-    reliability(
+    row(
         &format!("kill -9 at a random moment, {kills} times, a checkpoint every step"),
-        slowest,
+        Some(slowest),
         &format!(
             "{lost_most} steps at most, {:.1} on average",
             lost_all as f64 / kills as f64
         ),
+        "every time the newest complete checkpoint loaded, with its replay, and training went on; recovery is the slowest start to the first step",
     );
 }

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "test code")]
 
+mod faulty;
 mod program;
 
 use std::fs;
@@ -17,7 +18,8 @@ use comove::train::{
     BatchSource, DeviceChoice, NoData, RateChange, TrainConfig, TrainError, TrainEvent, TrainerParts, spawn,
 };
 use crossbeam_channel::{Receiver, unbounded};
-use program::{PATTERNS, Place, comove, reliability};
+use faulty::row;
+use program::{PATTERNS, Place, comove};
 
 const PATIENCE: Duration = Duration::from_secs(240);
 
@@ -145,10 +147,11 @@ fn training_that_diverges_goes_back_to_the_last_checkpoint_and_learns_on() {
     trainer.send(comove::train::Command::Stop);
     trainer.join().unwrap();
     verify(folder.path()).unwrap();
-    reliability(
+    row(
         "training diverges (learning rate set to 1e30)",
-        recovery,
+        Some(recovery),
         &format!("{} steps, of which 2 were skipped as not finite", from - to),
+        "back to the last checkpoint and its learning rate; comove_train_rollbacks_total counts it",
     );
 }
 
@@ -162,7 +165,6 @@ fn a_run_that_diverges_again_and_again_ends_and_its_checkpoints_stand() {
         config.replace("warmup_steps = 1", absurd),
     )
     .unwrap();
-    let began = Instant::now();
     let ended = comove(&place.run([PATTERNS, "--resume"]));
     assert_eq!(ended.status.code(), Some(1), "{ended:?}");
     let back = ended.logged("training diverged and went back to a checkpoint");
@@ -183,10 +185,11 @@ fn a_run_that_diverges_again_and_again_ends_and_its_checkpoints_stand() {
         .collect();
     assert_eq!(steps, [2]);
     verify(&place.checkpoints()).unwrap();
-    reliability(
+    row(
         "training diverges for good: the run ends with an error",
-        began.elapsed(),
+        None,
         "what was learned since the last checkpoint",
+        "exit code 1 after train.max_rollbacks; the checkpoints verify",
     );
 }
 
@@ -194,7 +197,6 @@ fn a_run_that_diverges_again_and_again_ends_and_its_checkpoints_stand() {
 fn a_trainer_that_panics_ends_the_run_and_what_it_had_learned_is_saved() {
     let folder = tempfile::tempdir().unwrap();
     let (parts, _seen) = parts(folder.path(), Some(4));
-    let began = Instant::now();
     let told = spawn(parts).unwrap().join().unwrap_err();
     assert!(
         matches!(&told, TrainError::Panicked { step: 3, message } if message.contains("the source of batches broke")),
@@ -207,9 +209,10 @@ fn a_trainer_that_panics_ends_the_run_and_what_it_had_learned_is_saved() {
         "the scheduled one, and the one of the last whole step"
     );
     verify(folder.path()).unwrap();
-    reliability(
+    row(
         "the trainer panics: the run ends with an error",
-        began.elapsed(),
+        None,
         "nothing: the last whole step was saved",
+        "an error that names the step; the checkpoint of that step verifies",
     );
 }

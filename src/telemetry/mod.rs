@@ -31,6 +31,6 @@ pub use memory::{MemoryByOwner, collect_memory};
 pub use reference::reference;
 pub use registry::Registry;
 pub use replay::collect_replay;
-pub use stream::{collect_source, collect_stream};
+pub use stream::{SourceCounts, collect_stream};
 pub use train::TrainMetrics;
 pub use window::collect_scout;

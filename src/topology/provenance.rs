@@ -3,7 +3,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use serde::{Deserialize, Serialize};
 
-use super::board::StreamEntry;
+use super::entry::StreamEntry;
 use crate::ingest::{Fate, StreamName};
 use crate::replay::{Sample, TimeRange};
 
@@ -40,6 +40,19 @@ pub struct StreamProvenance {
     pub reconnects: u64,
 }
 
+impl StreamProvenance {
+    fn add_losses_of(&mut self, entry: &StreamEntry) {
+        let account = entry.ledger.snapshot();
+        self.access_units += account.received;
+        for fate in Fate::ALL {
+            if let (Fate::Dropped(_), units @ 1..) = (fate, account.settled(fate)) {
+                *self.dropped.entry(fate.label().to_owned()).or_default() += units;
+            }
+        }
+        self.reconnects += entry.reconnects();
+    }
+}
+
 impl Provenance {
     fn lock(&self) -> MutexGuard<'_, Learned> {
         self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
@@ -51,11 +64,17 @@ impl Provenance {
     }
 
     /// Says where a stream comes from, and who counts what it loses.
-    pub(super) fn follow(&self, entry: &Arc<StreamEntry>) {
+    pub(super) fn follow(&self, entry: &Arc<StreamEntry>, source: &str) {
         let mut learned = self.lock();
         let stream = learned.streams.entry(entry.name.to_string()).or_default();
-        stream.source.clone_from(&entry.source);
-        learned.followed.insert(entry.name.to_string(), entry.clone());
+        source.clone_into(&mut stream.source);
+        // A stream that was removed and has come again counts anew.
+        if let Some(former) = learned.followed.insert(entry.name.to_string(), entry.clone())
+            && !Arc::ptr_eq(&former, entry)
+            && let Some(stream) = learned.streams.get_mut(entry.name.as_str())
+        {
+            stream.add_losses_of(&former);
+        }
     }
 
     /// Books a sample that replay took.
@@ -82,15 +101,7 @@ impl Provenance {
         let learned = self.lock();
         let mut streams = learned.streams.clone();
         for (name, entry) in &learned.followed {
-            let stream = streams.entry(name.clone()).or_default();
-            let account = entry.ledger.snapshot();
-            stream.access_units += account.received;
-            for fate in Fate::ALL {
-                if let (Fate::Dropped(_), units @ 1..) = (fate, account.settled(fate)) {
-                    *stream.dropped.entry(fate.label().to_owned()).or_default() += units;
-                }
-            }
-            stream.reconnects += entry.restarts();
+            streams.entry(name.clone()).or_default().add_losses_of(entry);
         }
         serde_json::to_value(streams).unwrap_or_default()
     }
@@ -103,8 +114,9 @@ fn widen(range: &mut Option<(u64, u64)>, by: TimeRange) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::entry::About;
     use super::*;
-    use crate::ingest::DropReason;
+    use crate::ingest::{DropReason, StreamOrigin};
 
     #[test]
     fn ranges_grow_to_hold_every_sample() {
@@ -120,15 +132,19 @@ mod tests {
         let provenance = Provenance::default();
         let gate = StreamName::new("gate").unwrap();
         let entry = |name: &StreamName| {
-            let source = "rtsp://***@camera/1".to_owned();
-            Arc::new(StreamEntry::new(name.clone(), source, true))
+            let about = About {
+                source: "rtsp://***@camera/1".to_owned(),
+                origin: StreamOrigin::Config,
+                enabled: true,
+            };
+            Arc::new(StreamEntry::new(name.clone(), about))
         };
         let first = entry(&gate);
         for _ in 0..2 {
             let lost = Fate::Dropped(DropReason::CorruptBitstream);
             first.ledger.receive(5).settle(lost);
         }
-        provenance.follow(&first);
+        provenance.follow(&first, "rtsp://***@camera/1");
         let earlier = serde_json::from_value(provenance.to_json()).unwrap();
         let later = Provenance::default();
         later.continue_from(earlier);
@@ -139,7 +155,7 @@ mod tests {
             .ledger
             .receive(5)
             .settle(Fate::Dropped(DropReason::NoCredit));
-        later.follow(&again);
+        later.follow(&again, "rtsp://***@camera/1");
         let told = later.to_json();
         assert_eq!(told["gate"]["source"], "rtsp://***@camera/1");
         assert_eq!(told["gate"]["access_units"], 3);

@@ -131,8 +131,14 @@ pub(super) fn follow_trainer(
                         "training diverged and went back to a checkpoint"
                     );
                 }
-                TrainEvent::Paused => tracing::info!("training pauses"),
-                TrainEvent::Resumed => tracing::info!("training goes on"),
+                TrainEvent::Paused => {
+                    board.training_pauses(true);
+                    tracing::info!("training pauses");
+                }
+                TrainEvent::Resumed => {
+                    board.training_pauses(false);
+                    tracing::info!("training goes on");
+                }
             }
         }
     };

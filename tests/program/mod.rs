@@ -289,8 +289,3 @@ pub fn account(page: &str, stream: &str) -> (u64, u64, u64) {
         sum("comove_access_units_buffered"),
     )
 }
-
-/// One line for `scripts/reliability`, which makes a table of them: a fault, seconds until all went on, what was lost.
-pub fn reliability(fault: &str, recovery: Duration, lost: &str) {
-    println!("RELIABILITY\t{fault}\t{:.1}\t{lost}", recovery.as_secs_f64());
-}
