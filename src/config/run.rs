@@ -25,7 +25,6 @@ impl Default for RunConfig {
             resume: Resume::default(),
             deterministic: false,
             max_duration: None,
-            deterministic: false,
             // The longest step of `paper` on a slow CPU.
             step_deadline: Duration::from_secs(600),
         }
