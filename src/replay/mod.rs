@@ -5,6 +5,7 @@
 //! (sources behind): [`Replay::sample_batch`] waits. What stays and what is drawn is decided by [`Eviction`] and
 //! [`Sampling`]; how fast, by [`RateLimiter`].
 
+mod browse;
 mod config;
 mod fifo;
 mod limiter;

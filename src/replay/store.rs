@@ -434,4 +434,9 @@ impl Replay {
         inner.evicted = state.evicted;
         inner.resumed = (state.inserted, state.sampled);
     }
+
+    /// Shows the stored samples with the lock held: `look` must be quick.
+    pub(super) fn looking<T>(&self, look: impl FnOnce(&Table) -> T) -> T {
+        look(&self.lock().table)
+    }
 }

@@ -75,6 +75,11 @@ impl Table {
         self.samples.last_key_value().map(|(_, sample)| &**sample)
     }
 
+    /// Every sample, the newest first.
+    pub fn newest_first(&self) -> impl Iterator<Item = &Arc<Sample>> {
+        self.samples.values().rev()
+    }
+
     /// Stores a sample that is not larger than the table, making room first.
     pub fn insert(&mut self, sample: Sample, rng: &mut ChaCha8Rng) -> Stored {
         let entry = Entry::of(&sample);

@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::guard::{ApiToken, may_change};
 use super::listener::Peer;
-use super::{Daemon, SnapshotError, StageView};
+use super::{Daemon, SnapshotError, StageView, page};
 use crate::telemetry::Registry;
 
 /// The largest request body. No call takes one of any size yet.
@@ -24,6 +24,7 @@ const SNAPSHOT_PATIENCE: Duration = Duration::from_secs(120);
 
 const INDEX: &str = "comove
 
+GET  /                      what the learner sees, for people
 GET  /metrics               figures for Prometheus
 GET  /healthz               alive?
 GET  /readyz                at work? if not, why
@@ -42,7 +43,8 @@ pub(super) struct Shared {
 
 pub(super) fn router(shared: Shared) -> Router {
     let reading = Router::new()
-        .route("/", get(|| async { INDEX }))
+        .merge(page::routes())
+        .route("/api", get(|| async { INDEX }))
         .route("/metrics", get(metrics))
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
@@ -53,7 +55,7 @@ pub(super) fn router(shared: Shared) -> Router {
     Router::new()
         .merge(reading)
         .merge(Router::new().route("/api/v1/checkpoints", post(write_checkpoint)))
-        .fallback(|| async { refusal(StatusCode::NOT_FOUND, "no such page; GET / lists them") })
+        .fallback(|| async { refusal(StatusCode::NOT_FOUND, "no such page; GET /api lists them") })
         .layer(DefaultBodyLimit::max(BODY_LIMIT_BYTES))
         .with_state(shared)
 }
@@ -73,7 +75,7 @@ async fn answer_in_time(request: Request, next: Next) -> Response {
 }
 
 /// Asks the daemon on a blocking thread; a panic there is this request's failure alone.
-async fn ask<T: Send + 'static>(
+pub(super) async fn ask<T: Send + 'static>(
     shared: &Shared,
     question: impl FnOnce(&dyn Daemon) -> T + Send + 'static,
 ) -> Result<T, Response> {

@@ -1,8 +1,8 @@
-use super::{CheckpointView, StatusView, StreamView};
+use super::{CheckpointView, Sight, StatusView, StreamView};
 use crate::telemetry::Pulse;
 
 /// What the server asks of the running program. Called on blocking threads, from several at once.
-pub trait Daemon: Send + Sync + 'static {
+pub trait Daemon: Sight + Send + Sync + 'static {
     /// The heartbeat of every stage that must be alive.
     fn pulses(&self) -> Vec<Pulse>;
 

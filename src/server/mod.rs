@@ -1,4 +1,4 @@
-//! What the daemon says to the outside over HTTP: `/metrics`, `/healthz`, `/readyz` and `/api/v1/…`.
+//! What the daemon says to the outside over HTTP: `/metrics`, `/healthz`, `/readyz`, `/api/v1/…`, and the page at `/`.
 //!
 //! Takes a [`Daemon`], which the topology implements, and a [`Registry`](crate::telemetry::Registry). Runs on the tokio
 //! runtime; everything that it asks of the daemon runs on a blocking thread, so that a slow disk delays one answer and
@@ -13,6 +13,7 @@ mod config;
 mod daemon;
 mod guard;
 mod listener;
+mod page;
 mod view;
 
 #[cfg(test)]
@@ -23,6 +24,7 @@ pub use config::{ServerConfig, TOKEN_VARIABLE};
 pub use daemon::{Daemon, SnapshotError};
 pub use guard::check_token;
 pub use listener::{Server, ServerError};
+pub use page::{HistoryPoint, KeyFrame, Neighbourhood, SampleCard, Sight, StreamPoint, TrainPoint};
 pub use view::{
     AccountView, CheckpointView, ReplayView, StageView, StatusView, StreamView, TaskView, TrainView,
 };

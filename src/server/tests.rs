@@ -33,6 +33,8 @@ impl SmallDaemon {
     }
 }
 
+impl Sight for SmallDaemon {}
+
 impl Daemon for SmallDaemon {
     fn pulses(&self) -> Vec<Pulse> {
         vec![self.trainer.pulse(Instant::now())]
@@ -300,7 +302,8 @@ fn the_api_shows_status_streams_and_checkpoints() {
     let (status, body) = running.get_json("/nothing");
     assert_eq!(status, 404);
     assert!(body["error"].as_str().unwrap().contains("GET /"));
-    assert!(running.get("/").1.contains("/api/v1/checkpoints"));
+    assert!(running.get("/api").1.contains("/api/v1/checkpoints"));
+    assert!(running.get("/").1.contains("What the learner sees"));
 }
 
 #[test]

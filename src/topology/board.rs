@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
 
 use super::Provenance;
+use super::sight::Sightings;
 use crate::checkpoint;
 use crate::decode::DecodeQueue;
 use crate::ingest::{ByteBudget, Ledger, StreamName, StreamReport, StreamState, StreamStatus};
@@ -16,7 +17,7 @@ use crate::server::{
 };
 use crate::telemetry::{self, Exposition, Heartbeat, Pulse};
 use crate::train::{Command, StepReport};
-use crate::window::{ScoutSnapshot, ScoutWatch};
+use crate::window::{Glimpse, ScoutSnapshot, ScoutWatch};
 
 /// The longest wait for a snapshot that was asked for.
 const SNAPSHOT_PATIENCE: Duration = Duration::from_secs(120);
@@ -103,6 +104,12 @@ impl StreamEntry {
         scout.map(|scout| scout.snapshot()).unwrap_or_default()
     }
 
+    /// Its newest key frame, and what follows it.
+    pub fn glimpse(&self) -> Option<Glimpse> {
+        let scout = self.seen().scout.clone();
+        scout.and_then(|scout| scout.glimpse())
+    }
+
     fn view(&self) -> StreamView {
         let (state, last_error) = self.state();
         StreamView {
@@ -159,6 +166,7 @@ pub(super) struct Board {
     pub checkpoints: PathBuf,
     /// Memory of the networks, with gradients and optimiser.
     pub model_bytes: u64,
+    pub sightings: Sightings,
     pub commands: Sender<Command>,
     pub heartbeats: Vec<Heartbeat>,
     pub train: Mutex<TrainBoard>,

@@ -12,6 +12,7 @@ mod error;
 mod prepare;
 mod provenance;
 mod run;
+mod sight;
 mod signals;
 mod stream_group;
 mod supervisor;

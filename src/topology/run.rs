@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::board::{Board, Phase, StreamEntry, TrainBoard};
+use super::sight::Sightings;
 use super::signals::{Asked, Signals};
 use super::stream_group::{SharedParts, StreamSetup};
 use super::supervisor::{Supervisor, SupervisorMessage, SupervisorParts};
@@ -123,6 +124,7 @@ impl Run {
         let stop_server = CancellationToken::new();
         let mut run = Self::start(config, prepared, &registry).await?;
         let upkeep = tokio::spawn(registry.clone().keep_up());
+        let history = tokio::spawn(run.board.clone().keep_history());
         let daemon: Arc<dyn Daemon> = run.board.clone();
         let serving = tokio::spawn(server.serve(daemon, registry, stop_server.clone()));
         let over = run.work().await;
@@ -132,6 +134,7 @@ impl Run {
             tracing::error!(%error, "the server failed");
         }
         upkeep.abort();
+        history.abort();
         ended
     }
 
@@ -182,6 +185,7 @@ impl Run {
             provenance: provenance.clone(),
             checkpoints: config.checkpoint.dir.clone(),
             model_bytes: trainer.model_bytes(),
+            sightings: Sightings::new(config.decode.decoder, spec.clip_frames),
             commands: trainer.commands(),
             heartbeats: vec![train_heartbeat, supervisor_heartbeat.clone()],
             train: TrainBoard {

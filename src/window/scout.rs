@@ -8,6 +8,7 @@ use crossbeam_channel::{Receiver, Sender};
 use rand_chacha::ChaCha8Rng;
 
 use super::facts::{FactsReader, ReadError, UnitContent};
+use super::glimpse::GlimpseTaker;
 use super::scout_state::ScoutWatch;
 use super::{
     Assembler, Choice, Chooser, Demand, Ending, Notice, Outcome, Pace, PlanFailed, SamplePlan, SampleSpec,
@@ -126,6 +127,7 @@ struct Scout {
     in_flight: Sender<Infallible>,
     segment: Option<u64>,
     awaiting_key_unit: bool,
+    glimpses: GlimpseTaker,
 }
 
 impl Scout {
@@ -138,6 +140,7 @@ impl Scout {
             in_flight,
             segment: None,
             awaiting_key_unit: true,
+            glimpses: GlimpseTaker::default(),
             parts,
         }
     }
@@ -169,6 +172,7 @@ impl Scout {
             self.segment = Some(unit.segment);
             self.awaiting_key_unit = true;
             self.reader.begin_segment();
+            self.glimpses.interrupt();
         }
         let now_unix_ns = (self.parts.wall_clock)();
         self.watch.update(|state| {
@@ -197,6 +201,9 @@ impl Scout {
                     let arrival = unit.arrival_unix_ns;
                     self.watch
                         .update(|state| state.last_key_frame_unix_ns = Some(arrival));
+                }
+                if let Some(glimpse) = self.glimpses.take(&unit, facts.random_access) {
+                    self.watch.show(glimpse);
                 }
                 let outcome = self.choose(|chooser, demand, rng| chooser.push(unit, facts, demand, rng));
                 self.follow(outcome);
