@@ -14,6 +14,7 @@ mod eval;
 mod inspect;
 mod run;
 mod status;
+mod synth;
 
 use std::fmt;
 use std::io::{self, Write};
@@ -48,6 +49,8 @@ enum Command {
     Inspect(inspect::InspectArgs),
     #[command(after_help = eval::EXAMPLES)]
     Eval(eval::EvalArgs),
+    #[command(after_help = synth::EXAMPLES)]
+    Synth(synth::SynthArgs),
     #[command(after_help = checkpoint::EXAMPLES)]
     Checkpoint(checkpoint::CheckpointArgs),
     #[command(after_help = status::EXAMPLES)]
@@ -178,6 +181,7 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Eval(args) => eval::run(&args),
+        Command::Synth(args) => synth::run(&args),
         Command::Checkpoint(args) => checkpoint::run(&args),
         Command::Status(args) => status::run(&args),
     };

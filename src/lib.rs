@@ -22,6 +22,8 @@ pub mod checkpoint;
 
 pub mod eval;
 
+pub mod synth;
+
 pub mod inspect;
 
 pub mod telemetry;

@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use comove::checkpoint::{
-    CheckpointFolder, NamedTensor, Snapshot, list, load_for_resume, resolve, show, verify,
+    CheckpointFolder, NamedTensor, Retention, Snapshot, list, load_for_resume, resolve, show, verify,
 };
 use comove::model::{NormKind, Preset};
 use tch::Tensor;
@@ -30,6 +30,9 @@ fn snapshot(step: u64) -> Snapshot {
         config: "[train]\nseed = 1\n".into(),
         metrics: serde_json::json!({"loss": 0.1 + step as f64, "context_loss": null}),
         provenance: serde_json::json!({"camera": {"samples": 12, "first_pts_ns": 5}}),
+        replay: None,
+        save_samples: false,
+        forgotten: Vec::new(),
     }
 }
 
@@ -39,6 +42,14 @@ fn written(root: &Path, steps: &[u64]) -> CheckpointFolder {
         folder.write(&snapshot(step)).unwrap();
     }
     folder
+}
+
+fn newest(newest: usize) -> Retention {
+    Retention {
+        newest,
+        best: 0,
+        with_replay: 1,
+    }
 }
 
 /// The step of a snapshot whose every file says the same.
@@ -85,7 +96,7 @@ fn a_snapshot_comes_back_whole_and_latest_points_to_the_newest() {
     assert_eq!(consistent_step(&root.path().join("00000005")), 5);
     let manifest = verify(root.path()).unwrap();
     let expected = snapshot(100);
-    assert_eq!(manifest.format_version, 1);
+    assert_eq!(manifest.format_version, 2);
     assert_eq!(manifest.comove_version, env!("CARGO_PKG_VERSION"));
     assert_eq!(manifest.created_unix, 1_700_000_000);
     assert_eq!(manifest.model, expected.model_config);
@@ -180,12 +191,12 @@ fn a_manifest_of_a_later_format_says_so() {
     let text = fs::read_to_string(&path).unwrap();
     fs::write(
         &path,
-        text.replace("\"format_version\": 1", "\"format_version\": 9, \"news\": 1"),
+        text.replace("\"format_version\": 2", "\"format_version\": 9, \"news\": 1"),
     )
     .unwrap();
     let told = show(root.path()).unwrap_err().to_string();
     assert!(
-        told.ends_with("has format version 9; this comove reads version 1"),
+        told.ends_with("has format version 9; this comove reads version 2"),
         "{told}"
     );
 }
@@ -196,8 +207,8 @@ fn old_snapshots_are_deleted_but_never_the_one_that_latest_points_to() {
     let folder = written(root.path(), &[10, 20, 30]);
     // A run that went on from an older snapshot: its newest one has not the highest step.
     folder.write(&snapshot(15)).unwrap();
-    assert_eq!(folder.prune(2).unwrap(), [10]);
-    assert_eq!(folder.prune(1).unwrap(), [20]);
+    assert_eq!(folder.prune(newest(2)).unwrap(), [10]);
+    assert_eq!(folder.prune(newest(1)).unwrap(), [20]);
     let left: Vec<_> = list(root.path())
         .unwrap()
         .iter()
@@ -301,7 +312,7 @@ fn child_writes_until_it_is_killed() {
         // Each step twice: replacing is the delicate part.
         folder.write(&snapshot(step)).unwrap();
         folder.write(&snapshot(step)).unwrap();
-        folder.prune(3).unwrap();
+        folder.prune(newest(3)).unwrap();
     }
 }
 

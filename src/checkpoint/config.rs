@@ -2,6 +2,8 @@ use std::{path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
+use super::Retention;
+
 /// Section `[checkpoint]`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -13,8 +15,12 @@ pub struct CheckpointConfig {
     pub every: Duration,
     /// Steps from one scheduled snapshot to the next, where that comes sooner than `every`.
     pub every_steps: Option<u64>,
-    /// Snapshots kept; older ones are deleted.
+    /// Newest snapshots kept.
     pub keep: usize,
+    /// Beside them, snapshots of the lowest loss kept.
+    pub keep_best: usize,
+    /// Newest snapshots that replay's samples are kept of; 0: they are not written.
+    pub keep_replay: usize,
 }
 
 impl Default for CheckpointConfig {
@@ -24,11 +30,22 @@ impl Default for CheckpointConfig {
             every: Duration::from_secs(600),
             every_steps: None,
             keep: 5,
+            keep_best: 1,
+            keep_replay: 1,
         }
     }
 }
 
 impl CheckpointConfig {
+    /// Which snapshots stay.
+    pub fn retention(&self) -> Retention {
+        Retention {
+            newest: self.keep,
+            best: self.keep_best,
+            with_replay: self.keep_replay,
+        }
+    }
+
     /// Says which value cannot be, with its dotted key and what would be right.
     pub fn validate(&self) -> Result<(), String> {
         if self.keep == 0 {

@@ -1,10 +1,13 @@
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::manifest::{MANIFEST_FILE, Manifest};
-use super::{CheckpointError, load};
+use super::manifest::{MANIFEST_FILE, Manifest, SAMPLES_FILE};
+use super::sample_packs::{PACKS, SamplePacks};
+use super::write::sync_folder;
+use super::{CheckpointError, load, retention};
 
 pub(super) const LATEST: &str = "latest";
 const LOCK_FILE: &str = ".lock";
@@ -18,6 +21,7 @@ pub(super) const PRUNED: &str = ".pruned";
 #[derive(Debug)]
 pub struct CheckpointFolder {
     root: PathBuf,
+    packs: Mutex<SamplePacks>,
     _lock: File,
 }
 
@@ -30,6 +34,10 @@ pub struct Listed {
     pub path: PathBuf,
     /// `latest` points to it.
     pub latest: bool,
+    /// It is never deleted by comove.
+    pub pinned: bool,
+    /// Replay's samples can be gone on with.
+    pub has_replay: bool,
     /// Its manifest; the other files are not read.
     pub manifest: Result<Manifest, CheckpointError>,
 }
@@ -58,7 +66,12 @@ impl CheckpointFolder {
     /// # Errors
     /// A folder that cannot be written to, or that another process has open.
     pub fn open(root: &Path) -> Result<Self, CheckpointError> {
-        fs::create_dir_all(root).map_err(CheckpointError::io("create", root))?;
+        if !root.is_dir() {
+            fs::create_dir_all(root).map_err(CheckpointError::io("create", root))?;
+            if let Some(parent) = root.parent().filter(|parent| parent.is_dir()) {
+                sync_folder(parent)?;
+            }
+        }
         let lock_path = root.join(LOCK_FILE);
         let lock = File::create(&lock_path).map_err(CheckpointError::io("write", &lock_path))?;
         let give_up = Instant::now() + LOCK_PATIENCE;
@@ -76,10 +89,15 @@ impl CheckpointFolder {
         }
         let folder = Self {
             root: root.to_owned(),
+            packs: Mutex::new(SamplePacks::of(root)),
             _lock: lock,
         };
         folder.recover()?;
         Ok(folder)
+    }
+
+    pub(super) fn packs(&self) -> MutexGuard<'_, SamplePacks> {
+        self.packs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Where it is.
@@ -117,9 +135,10 @@ impl CheckpointFolder {
             .filter_map(|one| Some((one.manifest.ok()?.created_unix, one.step, one.latest)))
             .max();
         match newest {
-            Some((_, step, false)) => self.point_latest(&step_name(step)),
-            _ => Ok(()),
+            Some((_, step, false)) => self.point_latest(&step_name(step))?,
+            _ => {}
         }
+        self.collect_packs()
     }
 }
 
@@ -152,6 +171,8 @@ pub fn list(root: &Path) -> Result<Vec<Listed>, CheckpointError> {
         Listed {
             step,
             latest: latest.as_deref() == Some(Path::new(&name)),
+            pinned: retention::is_pinned(&path),
+            has_replay: path.join(SAMPLES_FILE).is_file() && root.join(PACKS).is_dir(),
             manifest: load::show(&path),
             path,
         }

@@ -1,11 +1,17 @@
-use std::{collections::BTreeMap, fs, path::Path, path::PathBuf};
+use std::{collections::BTreeMap, fs, path::Path, path::PathBuf, sync::Arc};
 
 use tch::{Device, Tensor};
 
-use super::manifest::{FileEntry, MANIFEST_FILE, MODEL_FILE, Manifest, OPTIMIZER_FILE, STATE_FILE, sha256};
+use super::manifest::{
+    FileEntry, MANIFEST_FILE, MODEL_FILE, Manifest, OPTIMIZER_FILE, REPLAY_FILE, SAMPLES_FILE, STATE_FILE,
+    sha256,
+};
+use super::sample_index::SampleIndex;
+use super::sample_packs::{PACKS, SamplePacks};
 use super::tensor_file::decode;
-use super::{CheckpointError, resolve};
+use super::{CheckpointError, CheckpointFolder, resolve};
 use crate::model::Model;
+use crate::replay::{PolicyState, ReplayState, Sample};
 
 /// What a run goes on from. Everything was verified.
 #[derive(Debug)]
@@ -20,7 +26,12 @@ pub struct Resumable {
     pub optimizer: BTreeMap<String, Tensor>,
     /// Counters, schedule and random generator, as JSON.
     pub state: String,
+    /// Replay's figures and the streams' places, where the run had a replay.
+    pub replay: Option<ReplayState>,
 }
+
+/// Replay's samples, oldest first, and what the policies know about them.
+pub type StoredSamples = (Vec<Arc<Sample>>, PolicyState);
 
 /// A snapshot's manifest, sealed as it was written. The other files are not read.
 pub fn show(path: &Path) -> Result<Manifest, CheckpointError> {
@@ -31,7 +42,58 @@ pub fn show(path: &Path) -> Result<Manifest, CheckpointError> {
 
 /// Reads a snapshot whole and checks every byte of it. `path` is a snapshot or a folder of snapshots, of which the newest is meant.
 pub fn verify(path: &Path) -> Result<Manifest, CheckpointError> {
-    Ok(load_for_resume(path)?.manifest)
+    let loaded = load_for_resume(path)?;
+    if let Some((index, packs)) = samples_of(&loaded.path)? {
+        packs.verify(&index)?;
+    }
+    Ok(loaded.manifest)
+}
+
+/// Replay's samples in a snapshot, every byte checked. `None` where it has none: newer snapshots do, they could not be written,
+/// or the snapshot was taken away from its folder without them.
+pub fn load_samples(snapshot: &Path) -> Result<Option<StoredSamples>, CheckpointError> {
+    let Some((index, packs)) = samples_of(snapshot)? else {
+        return Ok(None);
+    };
+    let samples = packs.load(&index, &snapshot.join(SAMPLES_FILE))?;
+    Ok(Some((samples, index.policies)))
+}
+
+fn samples_of(snapshot: &Path) -> Result<Option<(SampleIndex, SamplePacks)>, CheckpointError> {
+    let Some(root) = snapshot.parent().filter(|root| root.join(PACKS).is_dir()) else {
+        return Ok(None);
+    };
+    Ok(sample_index(snapshot)?.map(|index| (index, SamplePacks::of(root))))
+}
+
+/// The index of a snapshot's samples, if it has them still.
+pub(super) fn sample_index(snapshot: &Path) -> Result<Option<SampleIndex>, CheckpointError> {
+    let path = snapshot.join(SAMPLES_FILE);
+    let Some(entry) = show(snapshot)?.samples.filter(|_| path.is_file()) else {
+        return Ok(None);
+    };
+    let text = read_verified(snapshot, &entry)?;
+    let index = serde_json::from_slice(&text).map_err(|error| CheckpointError::Manifest {
+        path,
+        reason: error.to_string(),
+    })?;
+    Ok(Some(index))
+}
+
+impl CheckpointFolder {
+    /// As [`load_samples`], by the run that goes on with them: its next snapshot writes only what is new.
+    pub fn take_samples(&self, snapshot: &Path) -> Result<Option<StoredSamples>, CheckpointError> {
+        let Some(index) = sample_index(snapshot)? else {
+            return Ok(None);
+        };
+        if snapshot.parent() != Some(self.root()) {
+            return load_samples(snapshot);
+        }
+        let mut packs = self.packs();
+        let samples = packs.load(&index, &snapshot.join(SAMPLES_FILE))?;
+        packs.adopt(&index);
+        Ok(Some((samples, index.policies)))
+    }
 }
 
 /// Everything that a run goes on from.
@@ -53,9 +115,21 @@ pub fn load_for_resume(path: &Path) -> Result<Resumable, CheckpointError> {
         path: state_path,
         reason: error.to_string(),
     })?;
+    let model = decode(&content(MODEL_FILE)?, &path.join(MODEL_FILE))?;
+    let optimizer = decode(&content(OPTIMIZER_FILE)?, &path.join(OPTIMIZER_FILE))?;
+    let replay_path = path.join(REPLAY_FILE);
+    let replay = contents
+        .remove(REPLAY_FILE)
+        .map(|text| serde_json::from_slice(&text))
+        .transpose()
+        .map_err(|error| CheckpointError::Manifest {
+            path: replay_path,
+            reason: error.to_string(),
+        })?;
     Ok(Resumable {
-        model: decode(&content(MODEL_FILE)?, &path.join(MODEL_FILE))?,
-        optimizer: decode(&content(OPTIMIZER_FILE)?, &path.join(OPTIMIZER_FILE))?,
+        replay,
+        model,
+        optimizer,
         state,
         manifest,
         path,

@@ -7,12 +7,17 @@ use super::CheckpointError;
 use crate::model::ModelConfig;
 
 /// The version of everything in a snapshot's folder. Rises when an older comove could not read it, or would read it wrongly.
-pub(super) const FORMAT_VERSION: u32 = 1;
+pub(super) const FORMAT_VERSION: u32 = 2;
+
+/// The oldest version that is read: what it lacks has a meaning.
+const OLDEST_VERSION: u64 = 1;
 
 pub(super) const MANIFEST_FILE: &str = "manifest.json";
 pub(super) const MODEL_FILE: &str = "model.safetensors";
 pub(super) const OPTIMIZER_FILE: &str = "optimizer.safetensors";
 pub(super) const STATE_FILE: &str = "state.json";
+pub(super) const REPLAY_FILE: &str = "replay.json";
+pub(super) const SAMPLES_FILE: &str = "samples.json";
 
 /// What stands for the seal while it is computed.
 const NO_SEAL: &str = "0000000000000000000000000000000000000000000000000000000000000000";
@@ -53,6 +58,24 @@ pub struct Manifest {
     pub provenance: serde_json::Value,
     /// The other files.
     pub files: Vec<FileEntry>,
+    /// The index of replay's samples. The file itself is deleted when newer snapshots hold replay.
+    #[serde(default)]
+    pub samples: Option<FileEntry>,
+    /// Streams that were forgotten after the snapshot had learned from them.
+    #[serde(default)]
+    pub forgotten: Vec<Forgotten>,
+}
+
+/// A stream whose samples were deleted. What the networks learned from it cannot be taken out of them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Forgotten {
+    /// The stream's name.
+    pub stream: String,
+    /// When, seconds since the Unix epoch.
+    pub at_unix: u64,
+    /// Samples of it that the run had taken by then.
+    pub samples_taken: u64,
 }
 
 impl Manifest {
@@ -83,7 +106,7 @@ impl Manifest {
             format_version: u64,
         }
         let version: Version = serde_json::from_str(text).map_err(|error| corrupt(error.to_string()))?;
-        if version.format_version != u64::from(FORMAT_VERSION) {
+        if !(OLDEST_VERSION..=u64::from(FORMAT_VERSION)).contains(&version.format_version) {
             return Err(CheckpointError::FormatVersion {
                 path: path.to_owned(),
                 expected: FORMAT_VERSION,

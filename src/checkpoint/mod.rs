@@ -4,12 +4,18 @@
 //! after that. A kill at any moment leaves the snapshots from before, and whoever opens the folder next clears away what was
 //! half written. A write that fails changes nothing and is an error to its caller. [`SnapshotWriter`] writes on a thread of
 //! its own, so that training goes on meanwhile.
+//!
+//! Replay's samples lie beside the snapshots, in packs that are written once and shared (`DIR/replay/`); a snapshot writes what
+//! is new since the last one, before anything else, and packs that no snapshot names are deleted after everything else.
 
 mod config;
 mod error;
 mod folder;
 mod load;
 mod manifest;
+mod retention;
+mod sample_index;
+mod sample_packs;
 mod tensor_file;
 mod write;
 mod writer;
@@ -17,8 +23,9 @@ mod writer;
 pub use config::CheckpointConfig;
 pub use error::CheckpointError;
 pub use folder::{CheckpointFolder, Listed, list, resolve};
-pub use load::{Resumable, load_for_resume, load_weights, show, verify};
-pub use manifest::{FileEntry, Manifest};
+pub use load::{Resumable, StoredSamples, load_for_resume, load_samples, load_weights, show, verify};
+pub use manifest::{FileEntry, Forgotten, Manifest};
+pub use retention::{Retention, pin};
 pub use tensor_file::NamedTensor;
 pub use write::{Snapshot, Written};
 pub use writer::{SnapshotWriter, WriteJob, WriteOutcome};

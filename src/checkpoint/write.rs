@@ -3,13 +3,15 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::folder::{LATEST, PARTIAL, PRUNED, REPLACED, hidden, step_name, steps_in};
+use super::folder::{LATEST, PARTIAL, REPLACED, hidden, step_name};
 use super::manifest::{
-    FORMAT_VERSION, FileEntry, MANIFEST_FILE, MODEL_FILE, Manifest, OPTIMIZER_FILE, STATE_FILE, sha256,
+    FORMAT_VERSION, FileEntry, MANIFEST_FILE, MODEL_FILE, Manifest, OPTIMIZER_FILE, REPLAY_FILE,
+    SAMPLES_FILE, STATE_FILE, sha256,
 };
 use super::tensor_file::{NamedTensor, encode};
-use super::{CheckpointError, CheckpointFolder};
+use super::{CheckpointError, CheckpointFolder, Forgotten, retention};
 use crate::model::ModelConfig;
+use crate::replay::ReplayContent;
 
 /// Everything that a snapshot holds, in host memory.
 #[derive(Clone, Debug)]
@@ -32,6 +34,12 @@ pub struct Snapshot {
     pub metrics: serde_json::Value,
     /// What was learned from.
     pub provenance: serde_json::Value,
+    /// Replay, where the run has one that is kept.
+    pub replay: Option<ReplayContent>,
+    /// Whether replay's samples are written too, or only its figures and the streams' places.
+    pub save_samples: bool,
+    /// Streams that were forgotten since they were learned from.
+    pub forgotten: Vec<Forgotten>,
 }
 
 /// A snapshot on disk.
@@ -45,6 +53,10 @@ pub struct Written {
     pub created_unix: u64,
     /// Bytes of its files.
     pub bytes: u64,
+    /// Bytes of all samples of replay in the checkpoint folder, which snapshots share.
+    pub replay_bytes: u64,
+    /// Why replay's samples are not part of it, although they should be.
+    pub replay_failed: Option<String>,
     /// How long it took to get it on disk.
     pub took: Duration,
 }
@@ -52,18 +64,23 @@ pub struct Written {
 impl CheckpointFolder {
     /// Writes a snapshot, points `latest` to it and returns once both are on disk.
     ///
+    /// Replay's samples go first, and the snapshot goes without them where they cannot be written: what was learned counts more.
+    ///
     /// # Errors
     /// Whatever the file system refuses. The snapshots from before and `latest` are then as they were.
     pub fn write(&self, snapshot: &Snapshot) -> Result<Written, CheckpointError> {
         let began = Instant::now();
         let partial = hidden(self.root(), snapshot.step, PARTIAL);
-        let written = write_files(&partial, snapshot).and_then(|bytes| {
+        let (index, replay_failed) = self.save_samples(snapshot);
+        let written = write_files(&partial, snapshot, index).and_then(|bytes| {
             let path = self.put_in_place(&partial, snapshot.step)?;
             Ok(Written {
                 path,
                 step: snapshot.step,
                 created_unix: snapshot.created_unix,
                 bytes,
+                replay_bytes: self.packs().bytes()?,
+                replay_failed,
                 took: began.elapsed(),
             })
         });
@@ -72,6 +89,27 @@ impl CheckpointFolder {
             let _ = fs::remove_dir_all(&partial);
         }
         written
+    }
+
+    /// The text of the index, and why there is none although there should be.
+    fn save_samples(&self, snapshot: &Snapshot) -> (Option<Vec<u8>>, Option<String>) {
+        let Some(content) = snapshot.replay.as_ref().filter(|_| snapshot.save_samples) else {
+            return (None, None);
+        };
+        let saved = self.packs().save(content).and_then(|index| {
+            serde_json::to_vec(&index).map_err(|error| CheckpointError::Manifest {
+                path: self.root().join(SAMPLES_FILE),
+                reason: error.to_string(),
+            })
+        });
+        match saved {
+            Ok(index) => (Some(index), None),
+            Err(error) => {
+                // Half of the packs are of no use to anyone; where this fails, the next process to open the folder does it.
+                let _ = self.collect_packs();
+                (None, Some(error.to_string()))
+            }
+        }
     }
 
     /// Points `latest` to a complete snapshot, all at once.
@@ -87,12 +125,15 @@ impl CheckpointFolder {
     }
 
     /// Renames a complete snapshot to its name and points `latest` to it.
-    fn put_in_place(&self, partial: &Path, step: u64) -> Result<PathBuf, CheckpointError> {
+    pub(super) fn put_in_place(&self, partial: &Path, step: u64) -> Result<PathBuf, CheckpointError> {
         let name = step_name(step);
         let path = self.root().join(&name);
         let replaced = hidden(self.root(), step, REPLACED);
         // A run resumed from an older snapshot comes by the same step again.
         let replaces = path.is_dir();
+        if replaces && retention::is_pinned(&path) {
+            retention::set_pin(partial, true)?;
+        }
         if replaces {
             fs::rename(&path, &replaced).map_err(CheckpointError::io("rename", &path))?;
         }
@@ -109,41 +150,17 @@ impl CheckpointFolder {
         }
         Ok(path)
     }
-
-    /// Deletes all but the `keep` newest snapshots, never the one that `latest` points to. Returns the steps of those deleted.
-    pub fn prune(&self, keep: usize) -> Result<Vec<u64>, CheckpointError> {
-        let latest = fs::read_link(self.root().join(LATEST)).ok();
-        let steps = steps_in(self.root())?;
-        let mut deleted = Vec::new();
-        for &step in &steps[..steps.len().saturating_sub(keep)] {
-            let path = self.root().join(step_name(step));
-            if latest.as_deref() == Some(Path::new(&step_name(step))) {
-                continue;
-            }
-            // Renamed first: what is half deleted must not look like a snapshot.
-            let pruned = hidden(self.root(), step, PRUNED);
-            fs::rename(&path, &pruned).map_err(CheckpointError::io("rename", path))?;
-            fs::remove_dir_all(&pruned).map_err(CheckpointError::io("delete", pruned))?;
-            deleted.push(step);
-        }
-        Ok(deleted)
-    }
 }
 
 /// All files of a snapshot into a folder of their own, manifest last. Returns their bytes.
-fn write_files(folder: &Path, snapshot: &Snapshot) -> Result<u64, CheckpointError> {
+fn write_files(folder: &Path, snapshot: &Snapshot, samples: Option<Vec<u8>>) -> Result<u64, CheckpointError> {
     if folder.exists() {
         fs::remove_dir_all(folder).map_err(CheckpointError::io("delete", folder))?;
     }
     fs::create_dir(folder).map_err(CheckpointError::io("create", folder))?;
     let mut files = Vec::new();
     let mut write = |name: &str, content: &[u8]| {
-        write_synced(&folder.join(name), content)?;
-        files.push(FileEntry {
-            name: name.to_owned(),
-            bytes: content.len() as u64,
-            sha256: sha256(content),
-        });
+        files.push(write_listed(folder, name, content)?);
         Ok(())
     };
     write(MODEL_FILE, &encode(&snapshot.model, &folder.join(MODEL_FILE))?)?;
@@ -152,6 +169,16 @@ fn write_files(folder: &Path, snapshot: &Snapshot) -> Result<u64, CheckpointErro
         &encode(&snapshot.optimizer, &folder.join(OPTIMIZER_FILE))?,
     )?;
     write(STATE_FILE, snapshot.state.as_bytes())?;
+    if let Some(replay) = &snapshot.replay {
+        let text = serde_json::to_vec(&replay.state).map_err(|error| CheckpointError::Manifest {
+            path: folder.join(REPLAY_FILE),
+            reason: error.to_string(),
+        })?;
+        write(REPLAY_FILE, &text)?;
+    }
+    let samples = samples
+        .map(|index| write_listed(folder, SAMPLES_FILE, &index))
+        .transpose()?;
     let manifest = Manifest {
         seal: String::new(),
         format_version: FORMAT_VERSION,
@@ -163,15 +190,34 @@ fn write_files(folder: &Path, snapshot: &Snapshot) -> Result<u64, CheckpointErro
         metrics: snapshot.metrics.clone(),
         provenance: snapshot.provenance.clone(),
         files,
+        samples,
+        forgotten: snapshot.forgotten.clone(),
     };
+    let text_bytes = write_manifest(folder, &manifest)?;
+    let files = manifest.files.iter().chain(&manifest.samples);
+    Ok(files.map(|file| file.bytes).sum::<u64>() + text_bytes)
+}
+
+/// The last file of a snapshot's folder; with it the folder is complete and synced. Returns its bytes.
+pub(super) fn write_manifest(folder: &Path, manifest: &Manifest) -> Result<u64, CheckpointError> {
     let path = folder.join(MANIFEST_FILE);
     let text = manifest.to_text(&path)?;
     write_synced(&path, text.as_bytes())?;
     sync_folder(folder)?;
-    Ok(manifest.files.iter().map(|file| file.bytes).sum::<u64>() + text.len() as u64)
+    Ok(text.len() as u64)
 }
 
-fn write_synced(path: &Path, content: &[u8]) -> Result<(), CheckpointError> {
+/// Writes a file and gives its entry in the manifest.
+pub(super) fn write_listed(folder: &Path, name: &str, content: &[u8]) -> Result<FileEntry, CheckpointError> {
+    write_synced(&folder.join(name), content)?;
+    Ok(FileEntry {
+        name: name.to_owned(),
+        bytes: content.len() as u64,
+        sha256: sha256(content),
+    })
+}
+
+pub(super) fn write_synced(path: &Path, content: &[u8]) -> Result<(), CheckpointError> {
     let mut file = File::create_new(path).map_err(CheckpointError::io("create", path))?;
     file.write_all(content)
         .map_err(CheckpointError::io("write", path))?;
@@ -179,7 +225,7 @@ fn write_synced(path: &Path, content: &[u8]) -> Result<(), CheckpointError> {
 }
 
 /// Makes the names in a folder as lasting as the files.
-fn sync_folder(path: &Path) -> Result<(), CheckpointError> {
+pub(super) fn sync_folder(path: &Path) -> Result<(), CheckpointError> {
     File::open(path)
         .and_then(|folder| folder.sync_all())
         .map_err(CheckpointError::io("sync", path))

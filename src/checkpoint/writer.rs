@@ -2,7 +2,7 @@ use std::{io, thread};
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 
-use super::{CheckpointError, CheckpointFolder, Snapshot, Written};
+use super::{CheckpointError, CheckpointFolder, Retention, Snapshot, Written};
 
 /// A snapshot to write.
 #[derive(Debug)]
@@ -34,8 +34,8 @@ pub struct SnapshotWriter {
 }
 
 impl SnapshotWriter {
-    /// Starts the thread. `keep` snapshots are kept.
-    pub fn start(folder: CheckpointFolder, keep: usize) -> io::Result<Self> {
+    /// Starts the thread.
+    pub fn start(folder: CheckpointFolder, retention: Retention) -> io::Result<Self> {
         let (jobs, to_write) = bounded::<WriteJob>(1);
         let (done, outcomes) = bounded(2);
         let work = move || {
@@ -44,7 +44,7 @@ impl SnapshotWriter {
                 let written = folder.write(&job.snapshot);
                 drop(job.snapshot);
                 let pruned = match written {
-                    Ok(_) => folder.prune(keep),
+                    Ok(_) => folder.prune(retention),
                     Err(_) => Ok(Vec::new()),
                 };
                 for reply in job.replies {

@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::CheckpointConfig;
 use crate::decode::DecodeConfig;
-use crate::ingest::{IngestConfig, StreamConfig, resolve_streams};
+use crate::ingest::{IngestConfig, SourceKind, StreamConfig, StreamName, resolve_streams};
 use crate::replay::ReplayConfig;
 use crate::server::ServerConfig;
 use crate::telemetry::LogConfig;
@@ -109,11 +109,30 @@ impl Config {
         note(words(self.train.validate()));
         note(words(self.window.check(&self.train.preset.sample_spec())));
         note(words(self.replay.check(self.train.batch_size())));
+        note(self.check_deterministic());
         note(self.checkpoint.validate());
         note(words(self.log.parse_filter()));
         match problems.is_empty() {
             true => Ok(()),
             false => Err(ConfigError::Invalid(problems)),
+        }
+    }
+
+    /// What cannot be read again has no fixed order.
+    fn check_deterministic(&self) -> Result<(), String> {
+        let Ok(streams) = resolve_streams(&self.stream) else {
+            // Told elsewhere.
+            return Ok(());
+        };
+        let not_again = |(name, source): &(StreamName, SourceKind)| {
+            (source.is_live() || source.is_remote()).then(|| name.to_string())
+        };
+        match streams.iter().find_map(not_again) {
+            Some(stream) if self.run.deterministic => Err(format!(
+                "run.deterministic is true and stream {stream} is live or remote, so that nothing gives its samples again; \
+                 deterministic runs have files, folders and synthetic sources only"
+            )),
+            _ => Ok(()),
         }
     }
 

@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 pub struct RunConfig {
     /// Whether training goes on from the newest checkpoint.
     pub resume: Resume,
+    /// Samples come in in a fixed order, stream by stream, so that the same config and videos give the same network, interrupted
+    /// or not.
+    pub deterministic: bool,
     /// The run ends in good order after this time. Left out: with its sources, or when told to.
     #[serde(with = "humantime_serde", skip_serializing_if = "Option::is_none")]
     pub max_duration: Option<Duration>,

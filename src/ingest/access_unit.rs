@@ -2,7 +2,7 @@ use std::{fmt, sync::Arc};
 
 use bytes::Bytes;
 
-use super::{ByteCredit, Receipt};
+use super::{ByteCredit, FilePlace, Receipt};
 
 /// A stream's name: unique in a run, bounded in length, safe as a metrics label and as a file name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -44,6 +44,8 @@ pub struct VideoFormat {
     pub height: u32,
     /// Nominal frames per second as a fraction, where the stream says it (0/1: variable or unknown).
     pub frame_rate: (u32, u32),
+    /// Which file of the stream's list it is, where the source is one.
+    pub file: Option<FilePlace>,
 }
 
 /// One access unit, Annex B, in decoding order.

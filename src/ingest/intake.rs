@@ -12,8 +12,8 @@ use crossbeam_channel::{SendTimeoutError, Sender, TrySendError};
 use gstreamer::{self as gst};
 
 use super::{
-    AccessUnit, ByteBudget, ByteCredit, CreditError, DropReason, Fate, Ledger, Receipt, SegmentEndReason,
-    VideoFormat,
+    AccessUnit, ByteBudget, ByteCredit, CreditError, DropReason, Fate, FilePlace, Ledger, Receipt,
+    SegmentEndReason, VideoFormat,
     parameter_sets::ParameterSets,
     pipeline::{self, UnitSink},
     segmenter::{Continuity, EndedSegment, Segmenter},
@@ -32,7 +32,10 @@ pub enum IngestItem {
         reason: SegmentEndReason,
     },
     /// Nothing further will come; the last item.
-    Ended,
+    Ended {
+        /// The source itself came to its end: it was not stopped, and did not fail.
+        over: bool,
+    },
 }
 
 /// Nanoseconds since the Unix epoch, by the clock on the wall.
@@ -75,6 +78,7 @@ struct State {
     shedding: bool,
     /// What the present pipeline has open.
     place: String,
+    file: Option<FilePlace>,
     format: Option<(gst::Caps, Arc<VideoFormat>)>,
     time_segment: Option<(Option<u64>, Option<u64>)>,
     parameter_sets: ParameterSets,
@@ -109,6 +113,15 @@ pub(super) struct IntakeProgress {
     pub waiting: bool,
 }
 
+/// What the first segment and the first unit of a stream are called.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FirstNumbers {
+    /// The first segment.
+    pub segment: u64,
+    /// The first unit's index.
+    pub unit: u64,
+}
+
 /// A unit that has come in but is not yet on its way.
 struct Arrival {
     data: Bytes,
@@ -127,11 +140,14 @@ impl Intake {
         wall_clock: WallClock,
         overload: Overload,
         time_jump: Duration,
+        first: FirstNumbers,
     ) -> Self {
         assert!(
             items.capacity().is_none_or(|room| room >= 2),
             "room for two items"
         );
+        let mut segmenter = Segmenter::new(time_jump);
+        segmenter.number_from(first.segment);
         Self {
             ledger,
             budget,
@@ -140,10 +156,11 @@ impl Intake {
             overload,
             passage: Mutex::new(()),
             state: Mutex::new(State {
-                segmenter: Segmenter::new(time_jump),
-                next_index: 0,
+                segmenter,
+                next_index: first.unit,
                 shedding: false,
                 place: String::new(),
+                file: None,
                 format: None,
                 time_segment: None,
                 parameter_sets: ParameterSets::default(),
@@ -192,9 +209,9 @@ impl Intake {
         self.flush();
     }
 
-    /// Says that nothing will come any more. Does not wait: see [`Self::flush`].
-    pub fn finish(&self) {
-        self.lock().pending.push_back(IngestItem::Ended);
+    /// Says that nothing will come any more, and whether the source is `over`. Does not wait: see [`Self::flush`].
+    pub fn finish(&self, over: bool) {
+        self.lock().pending.push_back(IngestItem::Ended { over });
         self.flush();
     }
 
@@ -335,10 +352,11 @@ impl Intake {
     }
 
     /// Says what the next pipeline has open. Its first unit begins a segment, whatever its caps.
-    pub fn enter(&self, place: &str) {
+    pub fn enter(&self, place: &str, file: Option<FilePlace>) {
         let mut state = self.lock();
-        if state.place != place {
+        if state.place != place || state.file != file {
             place.clone_into(&mut state.place);
+            state.file = file;
             state.format = None;
         }
     }
@@ -357,7 +375,10 @@ impl Intake {
         let (new_format, format) = match known {
             Some((_, format)) => (false, format.clone()),
             None => {
-                let format = Arc::new(video_format(caps, &state.place));
+                let format = Arc::new(VideoFormat {
+                    file: state.file.clone(),
+                    ..video_format(caps, &state.place)
+                });
                 let changed = state.format.is_some();
                 state.format = Some((caps.to_owned(), format.clone()));
                 (changed, format)
@@ -469,5 +490,6 @@ pub(super) fn video_format(caps: &gst::CapsRef, place: &str) -> VideoFormat {
         frame_rate: rate
             .and_then(|rate| part(rate.numer()).zip(part(rate.denom())))
             .unwrap_or((0, 1)),
+        file: None,
     }
 }

@@ -13,6 +13,8 @@ pub enum SkipReason {
     BeforeKeyFrame,
     /// Its segment ended before a whole sample fitted.
     SegmentTooShort,
+    /// Its sample was taken before, by the run that this one goes on from.
+    LearnedBefore,
 }
 
 /// Why an access unit was lost.
@@ -50,11 +52,12 @@ pub enum Fate {
 
 impl Fate {
     /// Every fate, in the order of their codes.
-    pub const ALL: [Fate; 12] = [
+    pub const ALL: [Fate; 13] = [
         Fate::Used,
         Fate::Skipped(SkipReason::NotChosen),
         Fate::Skipped(SkipReason::BeforeKeyFrame),
         Fate::Skipped(SkipReason::SegmentTooShort),
+        Fate::Skipped(SkipReason::LearnedBefore),
         Fate::Dropped(DropReason::NoCredit),
         Fate::Dropped(DropReason::ReplayFull),
         Fate::Dropped(DropReason::DecodersBusy),
@@ -69,7 +72,7 @@ impl Fate {
         match self {
             Fate::Used => 0,
             Fate::Skipped(reason) => 1 + reason as u8,
-            Fate::Dropped(reason) => 4 + reason as u8,
+            Fate::Dropped(reason) => 5 + reason as u8,
         }
     }
 
@@ -80,6 +83,7 @@ impl Fate {
             Fate::Skipped(SkipReason::NotChosen) => "not_chosen",
             Fate::Skipped(SkipReason::BeforeKeyFrame) => "before_key_frame",
             Fate::Skipped(SkipReason::SegmentTooShort) => "segment_too_short",
+            Fate::Skipped(SkipReason::LearnedBefore) => "learned_before",
             Fate::Dropped(DropReason::NoCredit) => "no_credit",
             Fate::Dropped(DropReason::ReplayFull) => "replay_full",
             Fate::Dropped(DropReason::DecodersBusy) => "decoders_busy",

@@ -18,6 +18,7 @@ mod lifecycle;
 mod opener;
 mod parameter_sets;
 mod pipeline;
+mod pipeline_slot;
 mod playlist;
 mod probe;
 mod reader;
@@ -25,25 +26,25 @@ mod redact;
 mod remote;
 mod segmenter;
 mod source;
+mod stream;
 mod synthetic;
 mod template;
 mod tracks;
 
 pub use access_unit::{AccessUnit, StreamName, VideoFormat};
-pub use actor::{
-    OwnMessage, StreamActor, StreamKeeper, StreamMessage, StreamParts, StreamReport, StreamStatus,
-};
+pub use actor::{OwnMessage, StreamActor, StreamKeeper, StreamMessage};
 pub use config::{IngestConfig, Repeat, StreamConfig, Transport, resolve_streams};
 pub use container::{Container, VIDEO_EXTENSIONS};
 pub use credit::{ByteBudget, ByteCredit, CreditError};
 pub use error::IngestError;
-pub use intake::{IngestItem, WallClock};
+pub use intake::{FirstNumbers, IngestItem, WallClock};
 pub use ledger::{DropReason, Fate, Ledger, LedgerSnapshot, Receipt, SkipReason};
 pub use lifecycle::StreamState;
-pub use playlist::Playlist;
+pub use playlist::{FilePlace, Playlist};
 pub use probe::{Probe, probe};
 pub use reader::UnitReader;
 pub use redact::{RedactedUri, redact_uris};
 pub use segmenter::SegmentEndReason;
 pub use source::{SourceKind, SyntheticConfig};
+pub use stream::{StreamParts, StreamReport, StreamStatus};
 pub use template::Templates;

@@ -4,7 +4,7 @@ use std::sync::{
 };
 
 use super::{
-    Container, IngestError, Playlist, SegmentEndReason, SourceKind, StreamConfig, Templates,
+    Container, FilePlace, IngestError, Playlist, SegmentEndReason, SourceKind, StreamConfig, Templates,
     intake::{Gate, GatedIntake, Intake},
     pipeline::{Events, Media, MediaPipeline},
 };
@@ -31,8 +31,19 @@ pub(super) struct Opened {
 }
 
 impl Opener {
-    pub fn new(source: &SourceKind, config: &StreamConfig, templates: Templates) -> Self {
-        let files = |playlist| Source::Files(Arc::new(Mutex::new(playlist)));
+    /// `begin`: the file that a list of files begins with, if not its first.
+    pub fn new(
+        source: &SourceKind,
+        config: &StreamConfig,
+        templates: Templates,
+        begin: Option<FilePlace>,
+    ) -> Self {
+        let files = |mut playlist: Playlist| {
+            if let Some(place) = begin {
+                playlist.go_on_at(place);
+            }
+            Source::Files(Arc::new(Mutex::new(playlist)))
+        };
         let source = match source {
             SourceKind::File(path) => files(Playlist::of_file(path, config.repeat)),
             SourceKind::Folder(folder) => {
@@ -56,21 +67,22 @@ impl Opener {
         gate: Gate,
         events: Events,
     ) -> Result<Option<Opened>, IngestError> {
-        let media = match &self.source {
-            Source::One(media) => media.clone(),
+        let (media, file) = match &self.source {
+            Source::One(media) => (media.clone(), None),
             Source::Files(playlist) => {
-                let file = playlist
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .next_file()?;
-                let Some(path) = file else { return Ok(None) };
+                let mut playlist = playlist.lock().unwrap_or_else(PoisonError::into_inner);
+                let Some(path) = playlist.next_file()? else {
+                    return Ok(None);
+                };
+                let file = playlist.place(&path);
+                drop(playlist);
                 IngestError::init_gstreamer()?;
                 let container = Container::of_file(&path)?;
-                Media::File { path, container }
+                (Media::File { path, container }, Some(file))
             }
         };
         let place = media.place();
-        intake.enter(&place);
+        intake.enter(&place, file);
         let pipeline = MediaPipeline::start(&media, &self.templates, events, GatedIntake { intake, gate })?;
         Ok(Some(Opened { pipeline, place }))
     }

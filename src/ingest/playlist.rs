@@ -2,6 +2,7 @@ use std::path::{Path, PathBuf};
 
 use rand::{SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
 use walkdir::WalkDir;
 
 use super::{
@@ -19,8 +20,24 @@ pub struct Playlist {
     shuffle_seed: Option<u64>,
     /// Passes begun.
     passes: u64,
-    /// Files of this pass that are still to come, last first.
+    /// Files of this pass.
+    files: usize,
+    /// Those that are still to come, last first.
     ahead: Vec<PathBuf>,
+    /// Where the first file is not to be that of the first pass.
+    begin: Option<FilePlace>,
+}
+
+/// One file's place in a [`Playlist`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FilePlace {
+    /// Passes begun, this one counted.
+    pub pass: u64,
+    /// Files before it in this pass.
+    pub index: u64,
+    /// Its path: a folder may have other files when it is read again.
+    pub path: PathBuf,
 }
 
 #[derive(Clone, Debug)]
@@ -46,7 +63,9 @@ impl Playlist {
             repeat,
             shuffle_seed,
             passes: 0,
+            files: 0,
             ahead: Vec::new(),
+            begin: None,
         }
     }
 
@@ -60,21 +79,53 @@ impl Playlist {
         self.ahead.is_empty()
     }
 
+    /// Makes `place` the next file. Where the folder has other files by then, that is the file of the same path; where that is
+    /// gone, its pass begins anew.
+    pub fn go_on_at(&mut self, place: FilePlace) {
+        self.begin = Some(place);
+    }
+
+    /// The place of the file that was given last.
+    pub fn place(&self, path: &Path) -> FilePlace {
+        FilePlace {
+            pass: self.passes,
+            index: (self.files - self.ahead.len()).saturating_sub(1) as u64,
+            path: path.to_owned(),
+        }
+    }
+
     /// The next file; none when all passes are over. An error if the folder cannot be read or holds no video.
     pub fn next_file(&mut self) -> Result<Option<PathBuf>, IngestError> {
-        if self.ahead.is_empty() && (self.passes == 0 || self.repeat == Repeat::Endless) {
-            let mut files = match &self.place {
-                Place::File(path) => vec![path.clone()],
-                Place::Folder(folder) => Self::files_of(folder)?,
-            };
-            if let Some(seed) = self.shuffle_seed {
-                files.shuffle(&mut ChaCha8Rng::seed_from_u64(seed.wrapping_add(self.passes)));
+        if let Some(place) = self.begin.take() {
+            self.passes = place.pass.saturating_sub(1);
+            self.begin_pass()?;
+            match self.ahead.iter().rposition(|path| *path == place.path) {
+                Some(found) => self.ahead.truncate(found + 1),
+                None => tracing::warn!(
+                    path = %place.path.display(),
+                    "the file that a stream was in is gone: its pass over the files begins anew"
+                ),
             }
-            files.reverse();
-            self.ahead = files;
-            self.passes += 1;
+        }
+        if self.ahead.is_empty() && (self.passes == 0 || self.repeat == Repeat::Endless) {
+            self.begin_pass()?;
         }
         Ok(self.ahead.pop())
+    }
+
+    fn begin_pass(&mut self) -> Result<(), IngestError> {
+        let mut files = match &self.place {
+            Place::File(path) => vec![path.clone()],
+            Place::Folder(folder) => Self::files_of(folder)?,
+        };
+        if let Some(seed) = self.shuffle_seed {
+            files.shuffle(&mut ChaCha8Rng::seed_from_u64(seed.wrapping_add(self.passes)));
+        }
+        files.reverse();
+        self.files = files.len();
+        self.ahead = files;
+        self.passes += 1;
+        Ok(())
     }
 
     /// All video files, by their names, in a folder and its subfolders, sorted by path. Links are followed; what cannot be
@@ -156,6 +207,37 @@ mod tests {
         sorted_first.sort();
         assert_eq!(sorted_old, sorted_first);
         assert_eq!(playlist.passes(), 2);
+    }
+
+    #[test]
+    fn a_list_goes_on_at_the_file_that_it_was_left_at_even_among_new_files() {
+        let folder = folder();
+        let shuffled = || Playlist::of_folder(folder.path(), Repeat::Endless, Some(5));
+        let mut whole = shuffled();
+        let mut places = Vec::new();
+        for _ in 0..10 {
+            let path = whole.next_file().unwrap().unwrap();
+            places.push(whole.place(&path));
+        }
+        assert_eq!((places[5].pass, places[5].index), (2, 1));
+        let mut resumed = shuffled();
+        resumed.go_on_at(places[5].clone());
+        for place in &places[5..] {
+            assert_eq!(resumed.next_file().unwrap().unwrap(), place.path);
+            assert_eq!(resumed.place(&place.path), *place);
+        }
+        let mut sorted = Playlist::of_folder(folder.path(), Repeat::Once, None);
+        sorted.next_file().unwrap();
+        let second = sorted.next_file().unwrap().unwrap();
+        let place = sorted.place(&second);
+        std::fs::write(folder.path().join("a.mp4"), b"x").unwrap();
+        let mut resumed = Playlist::of_folder(folder.path(), Repeat::Once, None);
+        resumed.go_on_at(place.clone());
+        assert_eq!(resumed.next_file().unwrap(), Some(second.clone()));
+        std::fs::remove_file(&second).unwrap();
+        let mut begun_anew = Playlist::of_folder(folder.path(), Repeat::Once, None);
+        begun_anew.go_on_at(place);
+        assert_eq!(names(&mut begun_anew, folder.path(), 1), ["a.MKV"]);
     }
 
     #[test]

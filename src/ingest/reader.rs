@@ -3,7 +3,8 @@ use std::{path::Path, sync::Arc, time::Duration};
 use crossbeam_channel::Receiver;
 
 use super::{
-    AccessUnit, ByteBudget, Container, IngestError, IngestItem, Ledger, SourceKind, Templates, Transport,
+    AccessUnit, ByteBudget, Container, FirstNumbers, IngestError, IngestItem, Ledger, SourceKind, Templates,
+    Transport,
     intake::{Gate, GatedIntake, Intake, Overload},
     pipeline::{Media, MediaPipeline, PipelineEvent},
 };
@@ -68,6 +69,7 @@ impl UnitReader {
             Arc::new(unix_ns),
             overload,
             TIME_JUMP,
+            FirstNumbers::default(),
         ));
         let gate = Gate::default();
         let sink = GatedIntake {
@@ -111,7 +113,7 @@ impl Iterator for UnitReader {
             // Units before events: what came before the end is given out before it.
             match self.items.try_recv() {
                 Ok(IngestItem::Unit(unit)) => return Some(Ok(unit)),
-                Ok(IngestItem::SegmentEnd { .. } | IngestItem::Ended) => continue,
+                Ok(IngestItem::SegmentEnd { .. } | IngestItem::Ended { .. }) => continue,
                 Err(_) => {}
             }
             match &mut self.end {

@@ -95,6 +95,11 @@ impl Segmenter {
         }
     }
 
+    /// Gives the first segment another number than 0.
+    pub fn number_from(&mut self, segment: u64) {
+        self.segment = segment;
+    }
+
     /// The current segment's number.
     pub fn segment(&self) -> u64 {
         self.segment

@@ -1,3 +1,5 @@
+use serde::{Deserialize, Serialize};
+
 use super::ReplayConfig;
 
 /// Keeps inserting and sampling in step (after Reverb, arXiv 2102.04736, section 3.3).
@@ -13,7 +15,16 @@ pub struct RateLimiter {
     since_start: Option<Counts>,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+/// A limiter's state in a checkpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LimiterRecord {
+    samples_per_insert: f64,
+    since_start: Option<Counts>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Counts {
     inserted: u64,
     sampled: u64,
@@ -35,6 +46,32 @@ impl RateLimiter {
         self.since_start.map_or(0.0, |counts| {
             self.samples_per_insert * counts.inserted as f64 - counts.sampled as f64
         })
+    }
+
+    /// The ratio that is kept.
+    pub fn samples_per_insert(&self) -> f64 {
+        self.samples_per_insert
+    }
+
+    /// For a checkpoint.
+    pub(super) fn export(&self) -> LimiterRecord {
+        LimiterRecord {
+            samples_per_insert: self.samples_per_insert,
+            since_start: self.since_start,
+        }
+    }
+
+    /// Goes on from a checkpoint; with another ratio than then, balanced.
+    pub(super) fn import(&mut self, state: &LimiterRecord) {
+        let same_ratio = state.samples_per_insert == self.samples_per_insert;
+        self.since_start = match same_ratio {
+            true => state.since_start,
+            false => state.since_start.map(|_| Counts::default()),
+        };
+        if self.balance().abs() > self.tolerance {
+            // A smaller tolerance than then: both sides would have to wait.
+            self.since_start = Some(Counts::default());
+        }
     }
 
     /// Whether enough samples were stored for sampling to start.

@@ -5,6 +5,7 @@
 //! (sources behind): [`Replay::sample_batch`] waits. What stays and what is drawn is decided by [`Eviction`] and
 //! [`Sampling`]; how fast, by [`RateLimiter`].
 
+mod arrivals;
 mod browse;
 mod config;
 mod fifo;
@@ -18,11 +19,12 @@ mod table;
 mod tests;
 mod uniform;
 
+pub use arrivals::{StreamCursor, Ticket};
 pub use config::{ReplayConfig, ReplayConfigError};
 pub use fifo::Fifo;
 pub use limiter::RateLimiter;
 pub use policy::{Entry, Eviction, Sampling, Victim};
 pub use sample::{MASKED, MOTION_UNITS_PER_PIXEL, Sample, SampleId, TimeRange};
 pub use snapshot::{LimiterState, ReplaySnapshot};
-pub use store::{InsertRefused, NoBatch, Replay, ReplayState};
+pub use store::{InsertRefused, NoBatch, PolicyState, Replay, ReplayContent, ReplayState};
 pub use uniform::Uniform;

@@ -4,6 +4,7 @@
 //! They hold ids only: the samples belong to the table.
 
 use rand_chacha::ChaCha8Rng;
+use serde_json::Value;
 
 use super::{Sample, SampleId};
 use crate::ingest::StreamName;
@@ -51,6 +52,15 @@ pub trait Eviction: Send {
     fn sampled(&mut self, _id: SampleId) {}
     /// The network's pooled feature of a sample, from its latest training step.
     fn feature(&mut self, _id: SampleId, _feature: &[f32]) {}
+    /// What a checkpoint keeps of it beside what [`Self::inserted`] tells when the stored samples come back.
+    fn export(&self) -> Value {
+        Value::Null
+    }
+    /// Takes over what [`Self::export`] gave, after the stored samples were inserted in the order of their ids. An error says
+    /// what does not fit; the policy then goes on as it is.
+    fn import(&mut self, _state: Value) -> Result<(), String> {
+        Ok(())
+    }
     /// Chooses who makes room for `incoming`. It must name a sample that is stored; [`Victim::Incoming`] when none is.
     fn victim(&mut self, incoming: &Entry<'_>, rng: &mut ChaCha8Rng) -> Victim;
 }
@@ -65,6 +75,14 @@ pub trait Sampling: Send {
     fn sampled(&mut self, _id: SampleId) {}
     /// The network's pooled feature of a sample, from its latest training step.
     fn feature(&mut self, _id: SampleId, _feature: &[f32]) {}
+    /// As [`Eviction::export`].
+    fn export(&self) -> Value {
+        Value::Null
+    }
+    /// As [`Eviction::import`].
+    fn import(&mut self, _state: Value) -> Result<(), String> {
+        Ok(())
+    }
     /// Draws a stored sample, or `None` when nothing is stored. The table draws again when the batch may not have this one.
     fn draw(&mut self, rng: &mut ChaCha8Rng) -> Option<SampleId>;
 }

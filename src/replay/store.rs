@@ -1,14 +1,19 @@
+mod arrive;
+mod content;
+
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rand_chacha::ChaCha8Rng;
-use serde::{Deserialize, Serialize};
 
+use super::arrivals::Arrivals;
 use super::table::{Stored, Table};
 use super::{
     Eviction, Fifo, LimiterState, RateLimiter, ReplayConfig, ReplayConfigError, ReplaySnapshot, Sample,
     SampleId, Sampling, Uniform,
 };
+
+pub use content::{PolicyState, ReplayContent, ReplayState};
 
 /// Why a sample was not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -87,16 +92,6 @@ pub enum NoBatch {
     Closed,
 }
 
-/// What a resumed run takes over. Samples themselves are not kept: they come from the sources again.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct ReplayState {
-    rng: ChaCha8Rng,
-    next_id: u64,
-    inserted: u64,
-    sampled: u64,
-    evicted: u64,
-}
-
 /// The store between the decoders and the trainer.
 ///
 /// Shared by reference or [`Arc`]. Inserting blocks ([`Self::insert_blocking`], files) or refuses ([`Self::try_insert`],
@@ -116,6 +111,9 @@ pub struct Replay {
 struct Inner {
     table: Table,
     limiter: RateLimiter,
+    arrivals: Arrivals,
+    /// Told of every sample that is taken.
+    observer: Option<Box<dyn Fn(&Sample) + Send>>,
     rng: ChaCha8Rng,
     next_id: u64,
     inserted: u64,
@@ -163,6 +161,8 @@ impl Replay {
             inner: Mutex::new(Inner {
                 table: Table::new(capacity_bytes, eviction, sampling),
                 limiter: RateLimiter::new(config, largest_batch),
+                arrivals: Arrivals::default(),
+                observer: None,
                 rng,
                 next_id: 1,
                 inserted: 0,
@@ -190,6 +190,11 @@ impl Replay {
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Shows the stored samples with the lock held: `look` must be quick.
+    pub(super) fn looking<T>(&self, look: impl FnOnce(&Table) -> T) -> T {
+        look(&self.lock().table)
     }
 
     /// Whether [`Self::try_insert`] would take a sample now. A live stream asks before it has a window decoded.
@@ -229,38 +234,11 @@ impl Replay {
         self.insert(inner, sample)
     }
 
-    fn insert(
-        &self,
-        mut inner: MutexGuard<'_, Inner>,
-        mut sample: Sample,
-    ) -> Result<SampleId, InsertRefused> {
-        if inner.closed {
-            return Err(InsertRefused::Closed);
-        }
-        let (bytes, capacity_bytes) = (sample.bytes(), inner.table.capacity_bytes());
-        if bytes > capacity_bytes {
-            return Err(InsertRefused::LargerThanReplay {
-                bytes,
-                capacity_bytes,
-            });
-        }
-        let id = SampleId(inner.next_id);
-        inner.next_id += 1;
-        sample.id = id;
-        let this = &mut *inner;
-        let (evicted, result) = match this.table.insert(sample, &mut this.rng) {
-            Stored::Kept { evicted } => (evicted, Ok(id)),
-            Stored::NotKept { evicted } => (evicted, Err(InsertRefused::NotKept)),
-        };
-        match result {
-            Ok(_) => this.inserted += 1,
-            Err(_) => this.not_kept += 1,
-        }
-        this.evicted += evicted.len() as u64;
-        let full = !evicted.is_empty() || result.is_err();
-        this.limiter.inserted(this.table.len(), full);
+    fn insert(&self, mut inner: MutexGuard<'_, Inner>, sample: Sample) -> Result<SampleId, InsertRefused> {
+        let (result, evicted) = inner.take(sample);
         drop(inner);
         self.stored.notify_all();
+        // Freed outside the lock.
         drop(evicted);
         result
     }
@@ -279,6 +257,7 @@ impl Replay {
         let began = Instant::now();
         let mut inner = self.lock();
         let outcome = loop {
+            self.take_in_turn(&mut inner);
             match self.may_draw(&inner, batch) {
                 Some(Ok(())) => break Ok(()),
                 Some(Err(refusal)) => break Err(refusal),
@@ -331,7 +310,9 @@ impl Replay {
             }
             return Some(Ok(()));
         }
-        if !inner.limiter.may_sample(batch) {
+        // In a fixed order inserting goes first, so that draws too come at fixed places among the inserts.
+        let inserts_first = inner.arrivals.has_fixed_order() && inner.limiter.may_insert();
+        if inserts_first || !inner.limiter.may_sample(batch) {
             return None;
         }
         if stored < batch {
@@ -351,7 +332,12 @@ impl Replay {
 
     /// No source will insert any more: sampling need not wait for one.
     pub fn sources_ended(&self) {
-        self.lock().sources_ended = true;
+        let mut inner = self.lock();
+        // In a fixed order the last samples may still wait for their turn; it is known then when none is left.
+        if !inner.arrivals.has_fixed_order() {
+            inner.sources_ended = true;
+        }
+        drop(inner);
         self.stored.notify_all();
     }
 
@@ -410,33 +396,40 @@ impl Replay {
             LimiterState::Balanced
         }
     }
+}
 
-    /// What a checkpoint keeps.
-    pub fn export_state(&self) -> ReplayState {
-        let inner = self.lock();
-        ReplayState {
-            rng: inner.rng.clone(),
-            next_id: inner.next_id,
-            inserted: inner.inserted,
-            sampled: inner.sampled,
-            evicted: inner.evicted,
+impl Inner {
+    /// Stores the sample, or says why not; and gives back what went for it.
+    fn take(&mut self, mut sample: Sample) -> (Result<SampleId, InsertRefused>, Vec<Arc<Sample>>) {
+        if self.closed {
+            return (Err(InsertRefused::Closed), Vec::new());
         }
-    }
-
-    /// Takes over the totals, the ids and the random generator of an earlier run, before anything is inserted. The limiter
-    /// starts anew: this run's store is empty, and whatever the earlier run owed, nobody could pay it.
-    pub fn import_state(&self, state: ReplayState) {
-        let mut inner = self.lock();
-        inner.rng = state.rng;
-        inner.next_id = inner.next_id.max(state.next_id);
-        inner.inserted = state.inserted;
-        inner.sampled = state.sampled;
-        inner.evicted = state.evicted;
-        inner.resumed = (state.inserted, state.sampled);
-    }
-
-    /// Shows the stored samples with the lock held: `look` must be quick.
-    pub(super) fn looking<T>(&self, look: impl FnOnce(&Table) -> T) -> T {
-        look(&self.lock().table)
+        let (bytes, capacity_bytes) = (sample.bytes(), self.table.capacity_bytes());
+        if bytes > capacity_bytes {
+            let refused = InsertRefused::LargerThanReplay {
+                bytes,
+                capacity_bytes,
+            };
+            return (Err(refused), Vec::new());
+        }
+        let id = SampleId(self.next_id);
+        self.next_id += 1;
+        sample.id = id;
+        self.arrivals.took(&sample.stream, sample.segment);
+        if let Some(observer) = &self.observer {
+            observer(&sample);
+        }
+        let (evicted, result) = match self.table.insert(sample, &mut self.rng) {
+            Stored::Kept { evicted } => (evicted, Ok(id)),
+            Stored::NotKept { evicted } => (evicted, Err(InsertRefused::NotKept)),
+        };
+        match result {
+            Ok(_) => self.inserted += 1,
+            Err(_) => self.not_kept += 1,
+        }
+        self.evicted += evicted.len() as u64;
+        let full = !evicted.is_empty() || result.is_err();
+        self.limiter.inserted(self.table.len(), full);
+        (result, evicted)
     }
 }

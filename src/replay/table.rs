@@ -4,6 +4,7 @@ use std::sync::Arc;
 use rand::seq::IndexedRandom;
 use rand_chacha::ChaCha8Rng;
 
+use super::store::PolicyState;
 use super::{Entry, Eviction, Sample, SampleId, Sampling, Victim};
 use crate::ingest::StreamName;
 
@@ -98,15 +99,73 @@ impl Table {
                 Victim::Incoming => return Stored::NotKept { evicted },
             }
         }
+        self.store(Arc::new(sample));
+        Stored::Kept { evicted }
+    }
+
+    /// All samples, oldest first.
+    pub fn all(&self) -> impl Iterator<Item = &Arc<Sample>> {
+        self.samples.values()
+    }
+
+    /// What the policies keep in a checkpoint.
+    pub fn export_policies(&self) -> PolicyState {
+        PolicyState {
+            eviction: self.eviction.export(),
+            sampling: self.sampling.export(),
+        }
+    }
+
+    /// Puts samples back with the ids that they have, oldest first, then the policies' state. Returns how many were let go
+    /// because they do not fit.
+    pub fn import(&mut self, samples: Vec<Arc<Sample>>, policies: PolicyState) -> u64 {
+        let mut too_many: usize = samples.iter().map(|sample| sample.bytes()).sum();
+        let mut let_go = 0;
+        for sample in samples {
+            if too_many > self.capacity_bytes {
+                too_many -= sample.bytes();
+                let_go += 1;
+                continue;
+            }
+            self.store(sample);
+        }
+        let told = |what: &str, imported: Result<(), String>| {
+            if let Err(reason) = imported {
+                tracing::warn!(
+                    reason,
+                    "the {what} policy begins anew: it is not the one of the checkpoint"
+                );
+            }
+        };
+        if let_go == 0 {
+            told("eviction", self.eviction.import(policies.eviction));
+            told("sampling", self.sampling.import(policies.sampling));
+        }
+        let_go
+    }
+
+    /// Removes every sample of a stream.
+    pub fn remove_stream(&mut self, stream: &StreamName) -> Vec<Arc<Sample>> {
+        let of_stream = |sample: &&Arc<Sample>| sample.stream == *stream;
+        let ids: Vec<_> = self
+            .samples
+            .values()
+            .filter(of_stream)
+            .map(|sample| sample.id)
+            .collect();
+        ids.into_iter().filter_map(|id| self.remove(id)).collect()
+    }
+
+    fn store(&mut self, sample: Arc<Sample>) {
+        let entry = Entry::of(&sample);
         self.eviction.inserted(&entry);
         self.sampling.inserted(&entry);
         self.segments
             .entry(segment_of(&sample))
             .or_default()
             .insert(sample.id);
-        self.bytes += bytes;
-        self.samples.insert(sample.id, Arc::new(sample));
-        Stored::Kept { evicted }
+        self.bytes += entry.bytes;
+        self.samples.insert(sample.id, sample);
     }
 
     fn remove(&mut self, id: SampleId) -> Option<Arc<Sample>> {

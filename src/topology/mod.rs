@@ -9,6 +9,7 @@
 
 mod board;
 mod error;
+mod outcome;
 mod prepare;
 mod provenance;
 mod run;
@@ -16,9 +17,11 @@ mod sight;
 mod signals;
 mod stream_group;
 mod supervisor;
+mod trainer;
 mod watched_source;
 
 pub use error::RunError;
+pub use outcome::{RunSummary, StreamOutcome};
 pub use prepare::{CheckedSource, Prepared, prepare};
 pub use provenance::{Provenance, StreamProvenance};
-pub use run::{RunSummary, StreamOutcome, run};
+pub use run::run;

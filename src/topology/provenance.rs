@@ -4,8 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use serde::{Deserialize, Serialize};
 
 use crate::ingest::StreamName;
-use crate::replay::TimeRange;
-use crate::window::SamplePlan;
+use crate::replay::{Sample, TimeRange};
 
 /// What a checkpoint was learned from, stream by stream. Clones share.
 #[derive(Clone, Debug, Default)]
@@ -40,12 +39,12 @@ impl Provenance {
     }
 
     /// Books a sample that replay took.
-    pub fn record(&self, plan: &SamplePlan) {
+    pub fn record(&self, sample: &Sample) {
         let mut streams = self.lock();
-        let stream = streams.entry(plan.stream.to_string()).or_default();
+        let stream = streams.entry(sample.stream.to_string()).or_default();
         stream.samples += 1;
-        widen(&mut stream.arrival_unix_ns, plan.arrival);
-        if let Some(pts) = plan.pts {
+        widen(&mut stream.arrival_unix_ns, sample.arrival);
+        if let Some(pts) = sample.pts {
             widen(&mut stream.pts_ns, pts);
         }
     }

@@ -1,6 +1,4 @@
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytesize::ByteSize;
@@ -11,22 +9,21 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::board::{Board, Phase, StreamEntry, TrainBoard};
+use super::outcome::{outcome, why_nothing};
 use super::sight::Sightings;
 use super::signals::{Asked, Signals};
 use super::stream_group::{SharedParts, StreamSetup};
 use super::supervisor::{Supervisor, SupervisorMessage, SupervisorParts};
+use super::trainer::{follow_trainer, join_apart, lost_trainer, reason_of, start_trainer};
 use super::watched_source::WatchedReplay;
-use super::{Prepared, Provenance, RunError, prepare};
-use crate::checkpoint;
-use crate::config::{Config, Resume};
+use super::{Prepared, Provenance, RunError, RunSummary, prepare};
+use crate::config::Config;
 use crate::decode::DecodePool;
-use crate::ingest::{ByteBudget, DropReason, Fate};
+use crate::ingest::ByteBudget;
 use crate::replay::Replay;
-use crate::server::{AccountView, Daemon, Server};
-use crate::telemetry::{CheckpointMetrics, Heartbeat, Registry, TrainMetrics};
-use crate::train::{
-    self, Command, EndReason, TrainError, TrainEvent, TrainHandle, TrainSummary, TrainerParts,
-};
+use crate::server::{Daemon, Server};
+use crate::telemetry::{Heartbeat, Registry};
+use crate::train::{Command, EndReason, TrainError, TrainSummary};
 use crate::window::WindowConfig;
 
 /// How long the trainer may go without asking for a batch: the longest step of `paper` on a slow CPU.
@@ -37,40 +34,6 @@ const SUPERVISOR_SILENCE: Duration = Duration::from_secs(30);
 
 /// How long the streams may take to stop when the run ends.
 const STREAMS_DEADLINE: Duration = Duration::from_secs(5);
-
-/// How a run ended.
-#[derive(Clone, Debug)]
-pub struct RunSummary {
-    /// What ended it.
-    pub reason: String,
-    /// How training went.
-    pub train: TrainSummary,
-    /// How each stream ended.
-    pub streams: Vec<StreamOutcome>,
-}
-
-/// A stream when the run ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StreamOutcome {
-    /// Its name.
-    pub name: String,
-    /// Its access units.
-    pub account: AccountView,
-    /// Samples that replay took from it, over all runs that led here.
-    pub samples: u64,
-    /// Videos too short for one sample.
-    pub short_videos: u64,
-    /// What failed last.
-    pub last_failure: Option<String>,
-}
-
-impl StreamOutcome {
-    /// Access units that nobody settled: a defect in comove.
-    pub fn unsettled(&self) -> u64 {
-        let label = Fate::Dropped(DropReason::Unsettled).label();
-        self.account.dropped.get(label).copied().unwrap_or(0)
-    }
-}
 
 /// Runs until the sources are over and trained on, a limit is reached, training fails, or SIGINT, SIGTERM or SIGHUP comes.
 ///
@@ -151,6 +114,14 @@ impl Run {
         )?);
         let pool = DecodePool::start(&config.decode)?;
         let provenance = Provenance::default();
+        replay.observe({
+            let provenance = provenance.clone();
+            move |sample| provenance.record(sample)
+        });
+        if config.run.deterministic {
+            let enabled = prepared.sources.iter().filter(|checked| checked.config.enabled);
+            replay.fix_order(enabled.map(|checked| checked.name.clone()).collect());
+        }
         let train_heartbeat = Heartbeat::new("train", TRAIN_SILENCE, started);
         let supervisor_heartbeat = Heartbeat::new("streams", SUPERVISOR_SILENCE, started);
         let (events, trainer_said) = crossbeam_channel::unbounded();
@@ -160,6 +131,7 @@ impl Run {
             WatchedReplay {
                 replay: replay.clone(),
                 heartbeat: train_heartbeat.clone(),
+                deterministic: config.run.deterministic,
             },
             events,
         )?;
@@ -210,9 +182,9 @@ impl Run {
             budget,
             decoders: pool.queue(),
             replay,
-            provenance,
             wall_clock: Arc::new(unix_now_ns),
             seed,
+            deterministic: config.run.deterministic,
         });
         let streams = prepared
             .sources
@@ -385,129 +357,6 @@ impl Run {
     }
 }
 
-/// Where training goes on from, as the config wants it.
-fn resume_from(config: &Config) -> Result<Option<PathBuf>, RunError> {
-    let dir = &config.checkpoint.dir;
-    let newest = match dir.exists() {
-        true => checkpoint::list(dir)?
-            .into_iter()
-            .max_by_key(|snapshot| snapshot.step),
-        false => None,
-    };
-    match (config.run.resume, newest) {
-        (Resume::Never, None) | (Resume::IfPresent, None) => Ok(None),
-        // A run that begins anew in the same folder would mix with it, and its own snapshots would be the older ones.
-        (Resume::Never, Some(newest)) => Err(RunError::CheckpointsPresent {
-            dir: dir.clone(),
-            step: newest.step,
-        }),
-        (Resume::IfPresent | Resume::Always, _) => Ok(Some(dir.clone())),
-    }
-}
-
-fn start_trainer(
-    config: &Config,
-    provenance: &Provenance,
-    source: WatchedReplay,
-    events: crossbeam_channel::Sender<TrainEvent>,
-) -> Result<TrainHandle, RunError> {
-    let resume = resume_from(config)?;
-    if let Some(from) = &resume {
-        let earlier = checkpoint::show(from)?.provenance;
-        match serde_json::from_value(earlier) {
-            Ok(earlier) => provenance.continue_from(earlier),
-            Err(error) => {
-                tracing::warn!(%error, "the checkpoint does not say what it learned from; that begins anew")
-            }
-        }
-    }
-    let config_text = config.resolved_toml().map_err(|error| RunError::System {
-        what: "the config has no TOML form",
-        source: std::io::Error::other(error),
-    })?;
-    let learned_from = provenance.clone();
-    Ok(train::spawn(TrainerParts {
-        config: config.train.clone(),
-        checkpoint: Some(config.checkpoint.clone()),
-        resume,
-        config_text,
-        provenance: Box::new(move || learned_from.to_json()),
-        source: Box::new(source),
-        // Whoever follows the trainer outlives it.
-        on_event: Box::new(move |event| drop(events.send(event))),
-    })?)
-}
-
-/// Turns what the trainer says into logs, metrics and the board's figures, on a thread of its own.
-fn follow_trainer(
-    said: crossbeam_channel::Receiver<TrainEvent>,
-    board: Arc<Board>,
-    registry: &Registry,
-    first_step: u64,
-) {
-    let train = TrainMetrics::new(registry, first_step);
-    let checkpoints = CheckpointMetrics::new(registry);
-    let follow = move || {
-        for event in said {
-            match event {
-                TrainEvent::Report(report) => {
-                    train.report(&report, SystemTime::now());
-                    tracing::info!(
-                        step = report.step,
-                        loss = format_args!("{:.3}", report.loss),
-                        context = format_args!("{:.3}", report.context_loss),
-                        motion = format_args!("{:.3}", report.motion_loss),
-                        context_top1 = format_args!("{:.2}", report.context_top1),
-                        motion_top1 = format_args!("{:.3}", report.motion_top1),
-                        samples_per_second = format_args!("{:.1}", report.samples_per_second),
-                        "trained"
-                    );
-                    board.trained(report);
-                }
-                TrainEvent::SnapshotWritten(written) => {
-                    checkpoints.written(written.step, written.bytes, written.took, SystemTime::now());
-                    tracing::info!(step = written.step, path = %written.path.display(), "checkpoint written");
-                }
-                TrainEvent::SnapshotFailed { step, reason } => {
-                    checkpoints.failed();
-                    tracing::error!(
-                        step,
-                        reason,
-                        "a checkpoint could not be written; the one before it stands"
-                    );
-                }
-                TrainEvent::PruneFailed { reason } => {
-                    tracing::warn!(reason, "old checkpoints could not be deleted");
-                }
-                TrainEvent::Paused => tracing::info!("training pauses"),
-                TrainEvent::Resumed => tracing::info!("training goes on"),
-            }
-        }
-    };
-    if let Err(error) = thread::Builder::new().name("train-events".into()).spawn(follow) {
-        tracing::error!(%error, "no thread to follow the trainer: its metrics and log lines are missing");
-    }
-}
-
-/// Waits for the trainer's end on a thread of its own.
-fn join_apart(trainer: TrainHandle, board: Arc<Board>) -> mpsc::Receiver<Result<TrainSummary, TrainError>> {
-    let (tell, told) = mpsc::channel(1);
-    let wait = move || {
-        let ended = trainer.join();
-        board.training_ended(match &ended {
-            Ok(summary) => reason_of(&summary.reason),
-            Err(error) => error.to_string(),
-        });
-        // A run that was told to end at once has gone.
-        let _ = tell.blocking_send(ended);
-    };
-    if let Err(error) = thread::Builder::new().name("train-end".into()).spawn(wait) {
-        // The sender went with the closure: whoever waits sees that at once.
-        tracing::error!(%error, "no thread to wait for the trainer");
-    }
-    told
-}
-
 /// Choosers hold compressed pictures for as long as a window may need them. Together they get half of the byte budget at most:
 /// were all of it theirs, file sources would wait for credit that nobody gives back.
 fn within_budget(config: &WindowConfig, memory: ByteSize, streams: usize) -> WindowConfig {
@@ -521,43 +370,6 @@ fn within_budget(config: &WindowConfig, memory: ByteSize, streams: usize) -> Win
         config.buffer_bytes = ByteSize(share.max(1));
     }
     config
-}
-
-fn lost_trainer() -> TrainError {
-    TrainError::Source("the trainer's end was not seen".to_owned())
-}
-
-fn reason_of(end: &EndReason) -> String {
-    match end {
-        EndReason::Stopped => "training was told to stop".to_owned(),
-        EndReason::MaxSteps => "the limit of steps is reached".to_owned(),
-        EndReason::DataEnded(why) => why.clone(),
-    }
-}
-
-fn outcome(entry: &StreamEntry, board: &Board) -> StreamOutcome {
-    StreamOutcome {
-        name: entry.name.to_string(),
-        account: AccountView::from(&entry.ledger.snapshot()),
-        samples: board.provenance.samples(&entry.name),
-        short_videos: entry.scout().chooser.short_videos,
-        last_failure: entry.state().1,
-    }
-}
-
-fn why_nothing(streams: &[StreamOutcome], reason: &str) -> String {
-    let each = streams.iter().map(|stream| {
-        let failure = stream
-            .last_failure
-            .as_ref()
-            .map(|why| format!(", {why}"))
-            .unwrap_or_default();
-        format!(
-            "stream {}: {} access units, {} samples, {} videos too short{failure}",
-            stream.name, stream.account.received, stream.samples, stream.short_videos
-        )
-    });
-    format!("{reason}; {}", each.collect::<Vec<_>>().join("; "))
 }
 
 fn unix_now_ns() -> u64 {

@@ -4,9 +4,9 @@ use ractor::{Actor, ActorRef};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
+use super::RunError;
 use super::board::StreamEntry;
 use super::supervisor::SupervisorMessage;
-use super::{Provenance, RunError};
 use crate::decode::DecodeQueue;
 use crate::ingest::{
     ByteBudget, IngestConfig, SourceKind, StreamActor, StreamConfig, StreamMessage, StreamParts, Templates,
@@ -27,9 +27,10 @@ pub(super) struct SharedParts {
     pub budget: ByteBudget,
     pub decoders: DecodeQueue,
     pub replay: Arc<Replay>,
-    pub provenance: Provenance,
     pub wall_clock: WallClock,
     pub seed: u64,
+    /// Samples come in in a fixed order.
+    pub deterministic: bool,
 }
 
 /// What stays of a stream when its group is started again.
@@ -46,6 +47,30 @@ pub(super) struct StreamGroup {
 }
 
 impl StreamSetup {
+    /// Whether the source gives the same units again, so that a stream can go on where it was. What a synthetic source gave
+    /// has to be made again for that, which takes too long where it is not asked for.
+    fn can_be_read_again(&self, shared: &SharedParts) -> bool {
+        match &self.source {
+            SourceKind::File(_) | SourceKind::Folder(_) => true,
+            SourceKind::Synthetic(synthetic) => shared.deterministic && !synthetic.live,
+            SourceKind::Rtsp(_) | SourceKind::Http(_) => false,
+        }
+    }
+
+    /// Everything that decides which windows are chosen in the source, as text.
+    fn settings(&self, shared: &SharedParts) -> String {
+        format!(
+            "{:?} {:?} {:?} {:?} {:?} {:?} {}",
+            self.source,
+            self.config.repeat,
+            self.config.shuffle_seed,
+            shared.ingest.time_jump,
+            shared.window,
+            shared.spec,
+            shared.seed
+        )
+    }
+
     /// Starts the group, its actor linked to `supervisor`. `generation` counts the starts of this stream's group.
     pub async fn start(
         &self,
@@ -54,9 +79,13 @@ impl StreamSetup {
         generation: u64,
     ) -> Result<StreamGroup, RunError> {
         let name = &self.entry.name;
-        let seed = seed_of(shared.seed, name.as_str(), generation);
+        let settings = self.can_be_read_again(shared).then(|| self.settings(shared));
+        // A source that is read again draws the same; one that is not must not repeat what it drew for its last segments.
+        let generation_of_seed = if settings.is_some() { 0 } else { generation };
+        let cursor = shared.replay.begin_stream(name, settings);
+        let begins = (cursor.first_segment << 20) + generation_of_seed;
+        let seed = seed_of(shared.seed, name.as_str(), begins);
         let (items, arriving) = crossbeam_channel::bounded(ITEMS_BETWEEN);
-        let provenance = shared.provenance.clone();
         let scout = spawn_scout(ScoutParts {
             stream: name.clone(),
             pace: match self.source.is_live() {
@@ -70,7 +99,7 @@ impl StreamSetup {
             replay: shared.replay.clone(),
             rng: ChaCha8Rng::seed_from_u64(seed),
             wall_clock: shared.wall_clock.clone(),
-            on_sample: Arc::new(move |plan, _id| provenance.record(plan)),
+            cursor: cursor.clone(),
         })?;
         self.entry.watch_scout(scout.watch.clone());
         let reports = supervisor.clone();
@@ -83,6 +112,8 @@ impl StreamSetup {
             ledger: self.entry.ledger.clone(),
             budget: shared.budget.clone(),
             items,
+            first: cursor.first_numbers(),
+            begin: cursor.point.and_then(|point| point.file),
             wall_clock: shared.wall_clock.clone(),
             random_seed: seed,
             // A supervisor that has stopped needs to hear no more.

@@ -1,7 +1,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::replay::{NoBatch, Replay, Sample};
+use crate::checkpoint::StoredSamples;
+use crate::replay::{NoBatch, Replay, ReplayContent, ReplayState, Sample};
 use crate::telemetry::Heartbeat;
 use crate::train::{BatchSource, NoData};
 
@@ -9,6 +10,8 @@ use crate::train::{BatchSource, NoData};
 pub(super) struct WatchedReplay {
     pub replay: Arc<Replay>,
     pub heartbeat: Heartbeat,
+    /// Without its samples a run cannot go on.
+    pub deterministic: bool,
 }
 
 impl BatchSource for WatchedReplay {
@@ -25,5 +28,25 @@ impl BatchSource for WatchedReplay {
                     NoData::Failed(none.to_string())
                 }
             })
+    }
+
+    fn export(&mut self, finished: bool, beside: &mut dyn FnMut()) -> Option<ReplayContent> {
+        Some(Replay::export(&self.replay, finished, beside))
+    }
+
+    fn restore(&mut self, state: ReplayState, samples: Option<StoredSamples>) -> Result<(), String> {
+        if samples.is_none() {
+            if self.deterministic {
+                return Err(
+                    "run.deterministic is true, and the checkpoint comes without the samples of replay: what would have been \
+                     drawn from them is lost. Go on from the newest checkpoint of its folder, with checkpoint.keep_replay above \
+                     0, or with run.deterministic = false"
+                        .to_owned(),
+                );
+            }
+            tracing::warn!("the checkpoint comes without the samples of replay, which is filled anew");
+        }
+        Replay::import(&self.replay, state, samples);
+        Ok(())
     }
 }

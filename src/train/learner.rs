@@ -212,6 +212,9 @@ impl Learner {
             config: String::new(),
             metrics: serde_json::Value::Null,
             provenance: serde_json::Value::Null,
+            replay: None,
+            save_samples: false,
+            forgotten: Vec::new(),
         })
     }
 }

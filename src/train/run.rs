@@ -6,8 +6,8 @@ use tch::{Cuda, Device};
 use super::handle::{Command, EndReason, TrainEvent, TrainSummary, TrainerParts};
 use super::{BatchSource, Learner, NoData, StepReport, TrainConfig, TrainError, open_device};
 use crate::checkpoint::{
-    CheckpointConfig, CheckpointError, CheckpointFolder, SnapshotWriter, WriteJob, WriteOutcome, Written,
-    load_for_resume,
+    CheckpointConfig, CheckpointError, CheckpointFolder, Forgotten, SnapshotWriter, WriteJob, WriteOutcome,
+    Written, load_for_resume, load_samples,
 };
 
 /// How long a command may have to wait for a batch that does not come.
@@ -25,6 +25,7 @@ pub(super) struct Run {
     on_event: Box<dyn FnMut(TrainEvent) + Send>,
     provenance: Box<dyn FnMut() -> serde_json::Value + Send>,
     config_text: String,
+    forgotten: Vec<Forgotten>,
     snapshots: Option<Snapshots>,
     first_step: u64,
     paused: bool,
@@ -80,13 +81,27 @@ impl Run {
             Some(checkpoint) => Some(CheckpointFolder::open(&checkpoint.dir)?),
             None => None,
         };
+        let mut source = parts.source;
+        let mut forgotten = Vec::new();
         let learner = match &parts.resume {
-            Some(path) => Learner::resume(&config, device, &load_for_resume(path)?)?,
+            Some(path) => {
+                let from = load_for_resume(path)?;
+                let samples = match &folder {
+                    Some(folder) => folder.take_samples(&from.path)?,
+                    None => load_samples(&from.path)?,
+                };
+                let learner = Learner::resume(&config, device, &from)?;
+                if let Some(state) = from.replay {
+                    source.restore(state, samples).map_err(TrainError::Source)?;
+                }
+                forgotten = from.manifest.forgotten;
+                learner
+            }
             None => Learner::new(&config, device)?,
         };
         let snapshots = match (folder, parts.checkpoint) {
             (Some(folder), Some(checkpoint)) => Some(Snapshots {
-                writer: SnapshotWriter::start(folder, checkpoint.keep).map_err(TrainError::Thread)?,
+                writer: SnapshotWriter::start(folder, checkpoint.retention()).map_err(TrainError::Thread)?,
                 config: checkpoint,
                 asked: Vec::new(),
                 tried_at: Instant::now(),
@@ -101,7 +116,8 @@ impl Run {
             device,
             first_step: learner.step(),
             learner,
-            source: parts.source,
+            source,
+            forgotten,
             commands,
             on_event: parts.on_event,
             provenance: parts.provenance,
@@ -218,12 +234,13 @@ impl Run {
         let due = step > snapshots.tried_step && (by_steps || by_time);
         let wanted = due || !snapshots.asked.is_empty();
         if wanted && !snapshots.writer.busy() {
-            self.begin_snapshot()?;
+            self.begin_snapshot(false)?;
         }
         Ok(())
     }
 
-    fn begin_snapshot(&mut self) -> Result<(), TrainError> {
+    /// `finished`: the sources came to their planned end.
+    fn begin_snapshot(&mut self, finished: bool) -> Result<(), TrainError> {
         let Some(snapshots) = &mut self.snapshots else {
             return Ok(());
         };
@@ -236,7 +253,10 @@ impl Run {
             .report
             .and_then(|report| serde_json::to_value(report).ok())
             .unwrap_or_default();
-        snapshot.provenance = (self.provenance)();
+        let (provenance, learned_from) = (&mut self.provenance, &mut snapshot.provenance);
+        snapshot.replay = self.source.export(finished, &mut || *learned_from = provenance());
+        snapshot.save_samples = snapshots.config.keep_replay > 0;
+        snapshot.forgotten.clone_from(&self.forgotten);
         snapshots.tried_at = Instant::now();
         snapshots.tried_step = self.learner.step();
         let job = WriteJob {
@@ -305,8 +325,10 @@ impl Run {
                 .written
                 .as_ref()
                 .map_or(self.first_step, |written| written.step);
-            if written_step < step || !snapshots.asked.is_empty() {
-                self.begin_snapshot()?;
+            // That the sources are over is worth a snapshot too: who goes on from it begins them anew.
+            let over = step > 0 && matches!(reason, EndReason::DataEnded(_));
+            if written_step < step || over || !snapshots.asked.is_empty() {
+                self.begin_snapshot(matches!(reason, EndReason::DataEnded(_)))?;
             }
         }
         let (snapshot, snapshots_failed) = match &mut self.snapshots {

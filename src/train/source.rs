@@ -1,6 +1,7 @@
 use std::{sync::Arc, time::Duration};
 
-use crate::replay::{NoBatch, Replay, Sample};
+use crate::checkpoint::StoredSamples;
+use crate::replay::{NoBatch, Replay, ReplayContent, ReplayState, Sample};
 
 /// Why there is no batch.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -20,6 +21,21 @@ pub enum NoData {
 pub trait BatchSource: Send {
     /// `batch_size` different samples, waiting up to `timeout` for them.
     fn next_batch(&mut self, batch_size: usize, timeout: Duration) -> Result<Vec<Arc<Sample>>, NoData>;
+
+    /// What a snapshot keeps of the source. `finished`: it has come to its planned end. `beside` is called in between, when
+    /// nothing can change.
+    fn export(&mut self, _finished: bool, beside: &mut dyn FnMut()) -> Option<ReplayContent> {
+        beside();
+        None
+    }
+
+    /// Goes on from a snapshot, with its samples where it has them.
+    ///
+    /// # Errors
+    /// Why it cannot.
+    fn restore(&mut self, _state: ReplayState, _samples: Option<StoredSamples>) -> Result<(), String> {
+        Ok(())
+    }
 }
 
 impl BatchSource for Arc<Replay> {

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use super::{FrameSize, SamplePlan};
 use crate::decode::{DecodeError, RgbPicture};
 use crate::ingest::{DropReason, Fate, SkipReason, StreamName};
-use crate::replay::{InsertRefused, Replay, Sample, SampleId};
+use crate::replay::{InsertRefused, Replay, Sample, SampleId, Ticket};
 
 /// What a stream does when the stages behind it do not keep up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,22 +80,29 @@ impl PlanFailed {
 #[derive(Clone)]
 pub struct Assembler {
     replay: Arc<Replay>,
-    pace: Pace,
 }
 
 impl Assembler {
-    /// For a stream of this pace.
-    pub fn new(replay: Arc<Replay>, pace: Pace) -> Self {
-        Self { replay, pace }
+    /// For samples of any stream.
+    pub fn new(replay: Arc<Replay>) -> Self {
+        Self { replay }
     }
 
-    /// Ends the plan. For a file this may wait for replay; that is rare, as its scout waits before.
+    /// Ends the plan. With a `ticket` (files) this may wait for replay; that is rare, as the scout waits before. Without one the
+    /// sample is taken now or not at all.
     pub fn finish(
         &self,
         plan: &SamplePlan,
+        ticket: Option<&Ticket>,
         decoded: Result<Vec<RgbPicture>, DecodeError>,
-    ) -> Result<SampleId, PlanFailed> {
-        let taken = self.sample(plan, decoded);
+    ) -> Result<(), PlanFailed> {
+        let taken = self.sample(plan, ticket, decoded);
+        // Whoever goes on from a checkpoint decodes again what only the end kept from being decoded.
+        if let (Some(ticket), Err(PlanFailed::Decode(_) | PlanFailed::Assemble(_))) = (ticket, &taken)
+            && !matches!(taken, Err(PlanFailed::Decode(DecodeError::Closed { .. })))
+        {
+            self.replay.give_up(ticket);
+        }
         plan.settle(match &taken {
             Ok(_) => Fate::Used,
             Err(failed) => failed.fate(),
@@ -106,13 +113,15 @@ impl Assembler {
     fn sample(
         &self,
         plan: &SamplePlan,
+        ticket: Option<&Ticket>,
         decoded: Result<Vec<RgbPicture>, DecodeError>,
-    ) -> Result<SampleId, PlanFailed> {
+    ) -> Result<(), PlanFailed> {
         let sample = assemble(plan, &decoded?)?;
-        Ok(match self.pace {
-            Pace::File => self.replay.insert_blocking(sample)?,
-            Pace::Live => self.replay.try_insert(sample)?,
-        })
+        match ticket {
+            Some(ticket) => self.replay.arrive(ticket, sample)?,
+            None => drop(self.replay.try_insert(sample)?),
+        }
+        Ok(())
     }
 }
 

@@ -92,6 +92,19 @@ impl Chooser {
         }
     }
 
+    /// Between two segments, what another chooser needs to go on from here: the frames of all runs so far, and where the last
+    /// window lay among them. `None` while it holds anything.
+    pub(super) fn between_segments(&self) -> Option<(u64, Option<u64>)> {
+        let holds_nothing = self.segment.is_none() && matches!(self.state, State::AwaitingKeyFrame(_));
+        holds_nothing.then_some((self.frames_before_run, self.last_window))
+    }
+
+    /// Goes on from what [`Self::between_segments`] gave.
+    pub(super) fn go_on_from(&mut self, frames_before: u64, last_window: Option<u64>) {
+        self.frames_before_run = frames_before;
+        self.last_window = last_window;
+    }
+
     /// Takes the next picture in decoding order. A unit of another segment ends the last one, as
     /// broken: [`Self::end_segment`] was not called.
     pub fn push(

@@ -11,18 +11,15 @@ use super::facts::{FactsReader, ReadError, UnitContent};
 use super::glimpse::GlimpseTaker;
 use super::scout_state::ScoutWatch;
 use super::{
-    Assembler, Choice, Chooser, Demand, Ending, Notice, Outcome, Pace, PlanFailed, SamplePlan, SampleSpec,
+    Assembler, Choice, Chooser, Demand, Ending, Notice, Outcome, Pace, PlanFailed, ResumePoint, SampleSpec,
     WindowConfig, WindowConfigError,
 };
 use crate::decode::{DecodeQueue, QueueFull};
 use crate::h264::DecodeError;
 use crate::ingest::{
-    AccessUnit, DropReason, Fate, IngestItem, SegmentEndReason, SkipReason, StreamName, WallClock,
+    AccessUnit, DropReason, Fate, FilePlace, IngestItem, SegmentEndReason, SkipReason, StreamName, WallClock,
 };
-use crate::replay::{Replay, SampleId};
-
-/// Hears of a sample: what was planned, and what replay calls it.
-pub type OnSample = Arc<dyn Fn(&SamplePlan, SampleId) + Send + Sync>;
+use crate::replay::{Replay, StreamCursor, Ticket};
 
 /// What a scout works with.
 pub struct ScoutParts {
@@ -44,8 +41,8 @@ pub struct ScoutParts {
     pub rng: ChaCha8Rng,
     /// For the log's patience.
     pub wall_clock: WallClock,
-    /// Told of every sample that replay took, on a decode thread. Must not block.
-    pub on_sample: OnSample,
+    /// How far an earlier scout came with the same source and settings; its default is the beginning.
+    pub cursor: StreamCursor,
 }
 
 /// How a scout ended.
@@ -85,7 +82,10 @@ pub enum ScoutError {
 
 /// Starts a stream's scout on a thread of its own.
 pub fn spawn_scout(parts: ScoutParts) -> Result<ScoutHandle, ScoutError> {
-    let chooser = Chooser::new(parts.stream.clone(), parts.spec, parts.config.clone())?;
+    let mut chooser = Chooser::new(parts.stream.clone(), parts.spec, parts.config.clone())?;
+    if let Some(point) = &parts.cursor.point {
+        chooser.go_on_from(point.frames_before, point.last_window);
+    }
     let watch = ScoutWatch::new(parts.stream.clone());
     let stream = parts.stream.clone();
     let thread = thread::Builder::new()
@@ -128,19 +128,33 @@ struct Scout {
     segment: Option<u64>,
     awaiting_key_unit: bool,
     glimpses: GlimpseTaker,
+    /// The file of the last unit.
+    file: Option<FilePlace>,
+    /// Windows chosen, those of the scouts before it counted.
+    windows: u64,
 }
 
 impl Scout {
-    fn new(parts: ScoutParts, chooser: Chooser, watch: ScoutWatch, in_flight: Sender<Infallible>) -> Self {
+    fn new(
+        mut parts: ScoutParts,
+        chooser: Chooser,
+        watch: ScoutWatch,
+        in_flight: Sender<Infallible>,
+    ) -> Self {
+        if let Some(point) = &parts.cursor.point {
+            parts.rng = point.rng.clone();
+        }
         Self {
             reader: FactsReader::new(parts.spec.motion_size),
-            assembler: Assembler::new(parts.replay.clone(), parts.pace),
+            assembler: Assembler::new(parts.replay.clone()),
             chooser,
             watch,
             in_flight,
             segment: None,
             awaiting_key_unit: true,
             glimpses: GlimpseTaker::default(),
+            file: None,
+            windows: parts.cursor.point.as_ref().map_or(0, |point| point.windows),
             parts,
         }
     }
@@ -155,8 +169,11 @@ impl Scout {
                         _ => Ending::Broken,
                     });
                 }
-                Ok(IngestItem::Ended) => {
+                Ok(IngestItem::Ended { over }) => {
                     self.end_segment(Ending::Broken);
+                    if over {
+                        self.parts.replay.source_over(&self.parts.stream, self.windows);
+                    }
                     return ScoutEnd::Ended;
                 }
                 Err(crossbeam_channel::RecvError) => {
@@ -173,6 +190,7 @@ impl Scout {
             self.awaiting_key_unit = true;
             self.reader.begin_segment();
             self.glimpses.interrupt();
+            self.pass_point(&unit);
         }
         let now_unix_ns = (self.parts.wall_clock)();
         self.watch.update(|state| {
@@ -209,6 +227,27 @@ impl Scout {
                 self.follow(outcome);
             }
         }
+    }
+
+    /// Before the first unit of a file: nothing is held, so another scout could begin here.
+    fn pass_point(&mut self, unit: &AccessUnit) {
+        let file = &unit.format.file;
+        if file.is_none() || *file == self.file {
+            return;
+        }
+        if let Some((frames_before, last_window)) = self.chooser.between_segments() {
+            let point = ResumePoint {
+                file: file.clone(),
+                segment: unit.segment,
+                unit: unit.index,
+                windows: self.windows,
+                frames_before,
+                last_window,
+                rng: self.parts.rng.clone(),
+            };
+            self.parts.replay.pass_point(&self.parts.stream, point);
+        }
+        self.file.clone_from(file);
     }
 
     /// Counts, settles and, where the picture is lost, ends what cannot go on without it.
@@ -272,16 +311,24 @@ impl Scout {
 
     fn submit(&mut self, choice: Choice) {
         let Choice { plan, job } = choice;
+        self.windows += 1;
+        let ticket = match self.parts.pace {
+            Pace::File => Some(Ticket {
+                stream: self.parts.stream.clone(),
+                number: self.windows,
+            }),
+            Pace::Live => None,
+        };
+        if self.parts.cursor.is_settled(self.windows) {
+            return plan.settle(Fate::Skipped(SkipReason::LearnedBefore));
+        }
         let plan = Arc::new(plan);
         let reply = {
             let (plan, assembler, watch) = (plan.clone(), self.assembler.clone(), self.watch.clone());
             let (wall_clock, in_flight) = (self.parts.wall_clock.clone(), self.in_flight.clone());
-            let on_sample = self.parts.on_sample.clone();
+            let ticket = ticket.clone();
             Box::new(move |decoded| {
-                let taken = assembler.finish(&plan, decoded);
-                if let Ok(id) = &taken {
-                    on_sample(&plan, *id);
-                }
+                let taken = assembler.finish(&plan, ticket.as_ref(), decoded);
                 watch.update(|state| {
                     state.in_flight -= 1;
                     *match taken {
@@ -297,16 +344,16 @@ impl Scout {
             })
         };
         self.watch.update(|state| state.in_flight += 1);
-        match self.parts.pace {
-            Pace::File => {
-                if self.parts.replay.wait_until_wanted() {
+        match ticket {
+            Some(ticket) => {
+                if self.parts.replay.wait_for_turn(&ticket) {
                     self.parts.decoders.submit(job, reply);
                 } else {
                     plan.settle(Fate::Dropped(DropReason::Stopping));
                     self.watch.update(|state| state.in_flight -= 1);
                 }
             }
-            Pace::Live => {
+            None => {
                 if let Err(QueueFull { .. }) = self.parts.decoders.try_submit(job, reply) {
                     plan.settle(Fate::Dropped(DropReason::DecodersBusy));
                     self.watch.update(|state| {

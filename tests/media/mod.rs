@@ -112,6 +112,7 @@ pub fn access_units(path: &Path) -> Vec<Arc<AccessUnit>> {
                     .unwrap()
                     .unsigned_abs(),
                 frame_rate: (0, 1),
+                file: None,
             }),
             credit: budget.try_acquire(data.len()).unwrap(),
             receipt: ledger.receive(data.len()),

@@ -8,9 +8,9 @@ use std::{
 };
 
 use comove::ingest::{
-    AccessUnit, ByteBudget, Fate, IngestConfig, IngestItem, Ledger, LedgerSnapshot, SegmentEndReason,
-    StreamActor, StreamConfig, StreamMessage, StreamName, StreamParts, StreamReport, StreamState,
-    StreamStatus, Templates,
+    AccessUnit, ByteBudget, Fate, FirstNumbers, IngestConfig, IngestItem, Ledger, LedgerSnapshot,
+    SegmentEndReason, StreamActor, StreamConfig, StreamMessage, StreamName, StreamParts, StreamReport,
+    StreamState, StreamStatus, Templates,
 };
 use crossbeam_channel::Receiver;
 use ractor::{Actor, ActorRef};
@@ -65,6 +65,8 @@ impl Stream {
             ledger: ledger.clone(),
             budget: budget.clone(),
             items: sender,
+            first: FirstNumbers::default(),
+            begin: None,
             wall_clock: Arc::new(|| 7),
             random_seed: 1,
             report: {
@@ -96,7 +98,7 @@ impl Stream {
                         seen.units.push(unit);
                     }
                     IngestItem::SegmentEnd { segment, reason } => seen.ends.push((segment, reason)),
-                    IngestItem::Ended => seen.ended = true,
+                    IngestItem::Ended { .. } => seen.ended = true,
                 }
             }
             seen
@@ -163,7 +165,12 @@ impl Stream {
         self.actor.stop(None);
         self.handle.await.unwrap();
         let items = self.items;
-        let drain = move || while !matches!(items.recv_timeout(PATIENCE), Ok(IngestItem::Ended) | Err(_)) {};
+        let drain = move || {
+            while !matches!(
+                items.recv_timeout(PATIENCE),
+                Ok(IngestItem::Ended { .. }) | Err(_)
+            ) {}
+        };
         tokio::task::spawn_blocking(drain).await.unwrap();
         let account = self.ledger.snapshot();
         assert!(account.closes(), "{account:?}");

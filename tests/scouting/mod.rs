@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use comove::decode::{DecodeConfig, DecodePool};
 use comove::ingest::{AccessUnit, IngestItem, Ledger, SegmentEndReason, StreamName, Templates, UnitReader};
-use comove::replay::{Replay, ReplayConfig, Sample};
+use comove::replay::{Replay, ReplayConfig, Sample, StreamCursor};
 use comove::window::{
     FrameSize, Pace, SampleSpec, ScoutEnd, ScoutHandle, ScoutParts, ScoutSnapshot, WindowConfig, spawn_scout,
 };
@@ -89,7 +89,7 @@ impl Scouted {
             replay: replay.clone(),
             rng: ChaCha8Rng::seed_from_u64(2),
             wall_clock: Arc::new(wall_clock),
-            on_sample: Arc::new(|_, _| {}),
+            cursor: StreamCursor::default(),
         })
         .unwrap();
         Self {
@@ -112,7 +112,7 @@ impl Scouted {
             reason: SegmentEndReason::EndOfSource,
         };
         self.items.send(segment_end).unwrap();
-        self.items.send(IngestItem::Ended).unwrap();
+        self.items.send(IngestItem::Ended { over: true }).unwrap();
         assert_eq!(self.scout.thread.join().unwrap(), ScoutEnd::Ended);
         (self.ledger, self.scout.watch.snapshot())
     }

@@ -18,6 +18,7 @@ fn job(rank: u32) -> DecodeJob {
         width: 1,
         height: 1,
         frame_rate: (0, 1),
+        file: None,
     });
     let unit = AccessUnit {
         data: Bytes::new(),

@@ -24,6 +24,8 @@ fn parts(config: TrainConfig, folder: Option<&Path>) -> (TrainerParts, Receiver<
             dir: dir.to_owned(),
             every_steps: Some(2),
             keep: 2,
+            keep_best: 0,
+            keep_replay: 0,
             ..CheckpointConfig::default()
         }),
         resume: None,

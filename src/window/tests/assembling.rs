@@ -124,13 +124,13 @@ fn every_end_of_a_plan_settles_its_units() {
         for other in bench.choices.drain(..) {
             other.plan.settle(Fate::Dropped(DropReason::DecodersBusy));
         }
-        let assembler = Assembler::new(replay, Pace::Live);
+        let assembler = Assembler::new(replay);
         let pictures = if decodes {
             Ok(decoded(&choice))
         } else {
             Err(closed(&choice))
         };
-        let end = assembler.finish(&choice.plan, pictures);
+        let end = assembler.finish(&choice.plan, None, pictures);
         assert_eq!(end.is_ok(), fate == Fate::Used, "{end:?}");
         let units = choice.plan.units.len() as u64;
         drop(choice);

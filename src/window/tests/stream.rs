@@ -201,6 +201,7 @@ impl Source {
                 width: 8,
                 height: 8,
                 frame_rate: (25, 1),
+                file: None,
             }),
             grid: MotionGrid::new(CELLS, crop, 2, 2),
             sent: 0,

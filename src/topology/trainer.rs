@@ -1,0 +1,152 @@
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread;
+use std::time::SystemTime;
+
+use tokio::sync::mpsc;
+
+use super::board::Board;
+use super::watched_source::WatchedReplay;
+use super::{Provenance, RunError};
+use crate::checkpoint;
+use crate::config::{Config, Resume};
+use crate::telemetry::{CheckpointMetrics, Registry, TrainMetrics};
+use crate::train::{self, EndReason, TrainError, TrainEvent, TrainHandle, TrainSummary, TrainerParts};
+
+/// Where training goes on from, as the config wants it.
+fn resume_from(config: &Config) -> Result<Option<PathBuf>, RunError> {
+    let dir = &config.checkpoint.dir;
+    let newest = match dir.exists() {
+        true => checkpoint::list(dir)?
+            .into_iter()
+            .max_by_key(|snapshot| snapshot.step),
+        false => None,
+    };
+    match (config.run.resume, newest) {
+        (Resume::Never, None) | (Resume::IfPresent, None) => Ok(None),
+        // A run that begins anew in the same folder would mix with it, and its own snapshots would be the older ones.
+        (Resume::Never, Some(newest)) => Err(RunError::CheckpointsPresent {
+            dir: dir.clone(),
+            step: newest.step,
+        }),
+        (Resume::IfPresent | Resume::Always, _) => Ok(Some(dir.clone())),
+    }
+}
+
+pub(super) fn start_trainer(
+    config: &Config,
+    provenance: &Provenance,
+    source: WatchedReplay,
+    events: crossbeam_channel::Sender<TrainEvent>,
+) -> Result<TrainHandle, RunError> {
+    let resume = resume_from(config)?;
+    if let Some(from) = &resume {
+        let earlier = checkpoint::show(from)?.provenance;
+        match serde_json::from_value(earlier) {
+            Ok(earlier) => provenance.continue_from(earlier),
+            Err(error) => {
+                tracing::warn!(%error, "the checkpoint does not say what it learned from; that begins anew")
+            }
+        }
+    }
+    let config_text = config.resolved_toml().map_err(|error| RunError::System {
+        what: "the config has no TOML form",
+        source: std::io::Error::other(error),
+    })?;
+    let learned_from = provenance.clone();
+    Ok(train::spawn(TrainerParts {
+        config: config.train.clone(),
+        checkpoint: Some(config.checkpoint.clone()),
+        resume,
+        config_text,
+        provenance: Box::new(move || learned_from.to_json()),
+        source: Box::new(source),
+        // Whoever follows the trainer outlives it.
+        on_event: Box::new(move |event| drop(events.send(event))),
+    })?)
+}
+
+/// Turns what the trainer says into logs, metrics and the board's figures, on a thread of its own.
+pub(super) fn follow_trainer(
+    said: crossbeam_channel::Receiver<TrainEvent>,
+    board: Arc<Board>,
+    registry: &Registry,
+    first_step: u64,
+) {
+    let train = TrainMetrics::new(registry, first_step);
+    let checkpoints = CheckpointMetrics::new(registry);
+    let follow = move || {
+        for event in said {
+            match event {
+                TrainEvent::Report(report) => {
+                    train.report(&report, SystemTime::now());
+                    tracing::info!(
+                        step = report.step,
+                        loss = format_args!("{:.3}", report.loss),
+                        context = format_args!("{:.3}", report.context_loss),
+                        motion = format_args!("{:.3}", report.motion_loss),
+                        context_top1 = format_args!("{:.2}", report.context_top1),
+                        motion_top1 = format_args!("{:.3}", report.motion_top1),
+                        samples_per_second = format_args!("{:.1}", report.samples_per_second),
+                        "trained"
+                    );
+                    board.trained(report);
+                }
+                TrainEvent::SnapshotWritten(written) => {
+                    checkpoints.written(written.step, written.bytes, written.took, SystemTime::now());
+                    tracing::info!(step = written.step, path = %written.path.display(), "checkpoint written");
+                }
+                TrainEvent::SnapshotFailed { step, reason } => {
+                    checkpoints.failed();
+                    tracing::error!(
+                        step,
+                        reason,
+                        "a checkpoint could not be written; the one before it stands"
+                    );
+                }
+                TrainEvent::PruneFailed { reason } => {
+                    tracing::warn!(reason, "old checkpoints could not be deleted");
+                }
+                TrainEvent::Paused => tracing::info!("training pauses"),
+                TrainEvent::Resumed => tracing::info!("training goes on"),
+            }
+        }
+    };
+    if let Err(error) = thread::Builder::new().name("train-events".into()).spawn(follow) {
+        tracing::error!(%error, "no thread to follow the trainer: its metrics and log lines are missing");
+    }
+}
+
+/// Waits for the trainer's end on a thread of its own.
+pub(super) fn join_apart(
+    trainer: TrainHandle,
+    board: Arc<Board>,
+) -> mpsc::Receiver<Result<TrainSummary, TrainError>> {
+    let (tell, told) = mpsc::channel(1);
+    let wait = move || {
+        let ended = trainer.join();
+        board.training_ended(match &ended {
+            Ok(summary) => reason_of(&summary.reason),
+            Err(error) => error.to_string(),
+        });
+        // A run that was told to end at once has gone.
+        let _ = tell.blocking_send(ended);
+    };
+    if let Err(error) = thread::Builder::new().name("train-end".into()).spawn(wait) {
+        // The sender went with the closure: whoever waits sees that at once.
+        tracing::error!(%error, "no thread to wait for the trainer");
+    }
+    told
+}
+
+pub(super) fn lost_trainer() -> TrainError {
+    TrainError::Source("the trainer's end was not seen".to_owned())
+}
+
+pub(super) fn reason_of(end: &EndReason) -> String {
+    match end {
+        EndReason::Stopped => "training was told to stop".to_owned(),
+        EndReason::MaxSteps => "the limit of steps is reached".to_owned(),
+        EndReason::DataEnded(why) => why.clone(),
+    }
+}
