@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "test code")]
 
 mod dashboards;
+#[allow(dead_code, reason = "each test uses its part")]
 mod program;
 
 use std::collections::BTreeSet;
@@ -110,10 +111,7 @@ impl Prometheus {
             .get(format!("{}/api/v1/{path}?{query}", self.url))
             .call()
             .map_err(|error| error.to_string())?;
-        let answer: Value = answer
-            .body_mut()
-            .read_json()
-            .map_err(|error| error.to_string())?;
+        let answer: Value = answer.body_mut().read_json().map_err(|error| error.to_string())?;
         match answer["status"] == "success" {
             true => Ok(answer["data"].clone()),
             false => Err(answer["error"].to_string()),
@@ -246,7 +244,10 @@ fn promtool(arguments: &[&str], input: &str) {
 
 /// Starts the program where Prometheus looks for it.
 fn start(place: &Place, port: u16) -> Run {
-    Run::start(&place.run([format!("--listen=127.0.0.1:{port}"), "--resume=if-present".to_owned()]))
+    Run::start(&place.run([
+        format!("--listen=127.0.0.1:{port}"),
+        "--resume=if-present".to_owned(),
+    ]))
 }
 
 #[test]
@@ -261,7 +262,9 @@ fn every_panel_variable_annotation_and_rule_has_an_answer_of_a_real_prometheus()
 
     let mut first = start(&place, port);
     first.wait_for_message("trained");
-    prometheus.wait_for("scrape", |p| p.now("comove_train_step").is_ok_and(|v| !v.is_empty()));
+    prometheus.wait_for("scrape", |p| {
+        p.now("comove_train_step").is_ok_and(|v| !v.is_empty())
+    });
     first.signal("TERM");
     assert!(first.end().status.success());
 
@@ -271,14 +274,35 @@ fn every_panel_variable_annotation_and_rule_has_an_answer_of_a_real_prometheus()
     second.signal("USR1");
     second.wait_for_message("checkpoint written");
     let waits = [
-        ("scrape of the checkpoint", "comove_checkpoint_last_success_timestamp_seconds > 0"),
-        ("two starts", "count(count_values(\"at\", comove_process_start_timestamp_seconds)) > 0"),
-        ("a restart of the gate", "comove_stream_restarts_total{stream=\"gate\"} > 2"),
-        ("a step's rate", "instance:comove_train_data_wait:ratio_rate5m > 0"),
-        ("the gate's alert", "ALERTS{alertname=\"ComoveStreamDown\", stream=\"gate\", alertstate=\"pending\"}"),
+        (
+            "scrape of the checkpoint",
+            "comove_checkpoint_last_success_timestamp_seconds > 0",
+        ),
+        (
+            "two starts",
+            "count(count_values(\"at\", comove_process_start_timestamp_seconds)) > 0",
+        ),
+        (
+            "a restart of the gate",
+            "comove_stream_restarts_total{stream=\"gate\"} > 2",
+        ),
+        (
+            "a step's rate",
+            "instance:comove_train_data_wait:ratio_rate5m > 0",
+        ),
+        (
+            "the gate's alert",
+            "ALERTS{alertname=\"ComoveStreamDown\", stream=\"gate\", alertstate=\"pending\"}",
+        ),
         ("ten scrapes", "count_over_time(comove_build_info[20s]) > 10"),
-        ("samples of both streams", "min(comove_samples_made_total{stream!=\"gate\"}) > 1"),
-        ("a decoding job's rate", "sum(rate(comove_decode_job_seconds_count[8s])) > 0"),
+        (
+            "samples of both streams",
+            "min(comove_samples_made_total{stream!=\"gate\"}) > 1",
+        ),
+        (
+            "a decoding job's rate",
+            "sum(rate(comove_decode_job_seconds_count[8s])) > 0",
+        ),
     ];
     for (what, query) in waits {
         prometheus.wait_for(what, |p| p.now(query).is_ok_and(|v| !v.is_empty()));
@@ -368,7 +392,14 @@ fn render(prometheus: &Prometheus, folder: &Path, (from, to): (f64, f64)) {
     let drawn = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/render-dashboards"))
         .args(["--prometheus", &prometheus.url, "--out"])
         .arg(folder)
-        .args(["--from", &from.to_string(), "--to", &to.to_string(), "--rate-interval", "8s"])
+        .args([
+            "--from",
+            &from.to_string(),
+            "--to",
+            &to.to_string(),
+            "--rate-interval",
+            "8s",
+        ])
         .status()
         .unwrap();
     assert!(drawn.success());

@@ -224,6 +224,8 @@ fn healthz_tells_a_silent_stage() {
     assert_eq!((status, &body["alive"]), (200, &Value::Bool(true)));
     let hung = Heartbeat::new("train", Duration::ZERO, Instant::now() - Duration::from_secs(60));
     struct Hung(Arc<SmallDaemon>, Heartbeat);
+    impl Sight for Hung {}
+
     impl Daemon for Hung {
         fn pulses(&self) -> Vec<Pulse> {
             vec![self.1.pulse(Instant::now())]

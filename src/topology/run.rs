@@ -157,7 +157,7 @@ impl Run {
             provenance: provenance.clone(),
             checkpoints: config.checkpoint.dir.clone(),
             model_bytes: trainer.model_bytes(),
-            sightings: Sightings::new(config.decode.decoder, spec.clip_frames),
+            sightings: Sightings::new(config.decode.decoder, &spec),
             commands: trainer.commands(),
             heartbeats: vec![train_heartbeat, supervisor_heartbeat.clone()],
             train: TrainBoard {

@@ -8,7 +8,7 @@ use crate::ingest::{Fate, StreamName};
 use crate::inspect::{StillMotion, draw_still};
 use crate::replay::{Sample, SampleId};
 use crate::server::{HistoryPoint, KeyFrame, Neighbourhood, SampleCard, Sight, StreamPoint, TrainPoint};
-use crate::window::{FrameSize, Glimpse};
+use crate::window::{FrameSize, Glimpse, SampleSpec};
 
 /// From one point of the history to the next.
 const POINT_EVERY: Duration = Duration::from_secs(5);
@@ -24,7 +24,7 @@ const SHOWN_WIDTH: u32 = 960;
 /// What people have looked at, and what they may look back on.
 pub(super) struct Sightings {
     decoder: DecoderKind,
-    clip_frames: u32,
+    strip_lengths: (u32, u32),
     history: Mutex<VecDeque<HistoryPoint>>,
     /// The last key frame shown of each stream: it is decoded once, however many look.
     key_frames: Mutex<BTreeMap<StreamName, KeyFrame>>,
@@ -35,10 +35,10 @@ fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Sightings {
-    pub fn new(decoder: DecoderKind, clip_frames: u32) -> Self {
+    pub fn new(decoder: DecoderKind, spec: &SampleSpec) -> Self {
         Self {
             decoder,
-            clip_frames,
+            strip_lengths: (spec.clip_frames, spec.target_frames),
             history: Mutex::default(),
             key_frames: Mutex::default(),
         }
@@ -128,8 +128,8 @@ impl Sight for Board {
         self.replay.look_at(SampleId(id))
     }
 
-    fn clip_frames(&self) -> u32 {
-        self.sightings.clip_frames
+    fn strip_lengths(&self) -> (u32, u32) {
+        self.sightings.strip_lengths
     }
 }
 

@@ -75,6 +75,7 @@ mod tests {
             width: 16,
             height: 16,
             frame_rate: (25, 1),
+            file: None,
         };
         let ledger = Ledger::new();
         AccessUnit {

@@ -39,18 +39,21 @@ pub(super) fn chart(title: &str, unit: &str, lines: &[Line]) -> Markup {
         Some(format!("{} {}", line.name, short(*value)))
     });
     let newest = newest.collect::<Vec<_>>().join(", ");
-    let minutes = span / 60.0;
+    let time = match span {
+        s if s < 120.0 => format!("{s:.0} s"),
+        s => format!("{:.0} min", s / 60.0),
+    };
     html! {
         figure.chart {
             figcaption { (title) span.unit { " " (unit) } }
             svg viewBox=(format!("0 0 {} {}", MARGIN.0 + SIZE.0 + 8.0, SIZE.1 + MARGIN.1 + 6.0)) role="img"
-                aria-label=(format!("{title}, the last {minutes:.0} minutes. Now: {newest}")) {
+                aria-label=(format!("{title}, the last {time}. Now: {newest}")) {
                 @for step in 0..=2 {
                     @let value = low + (high - low) * f64::from(step) / 2.0;
                     line.grid x1=(MARGIN.0) x2=(MARGIN.0 + SIZE.0) y1=(y(value)) y2=(y(value)) {}
                     text.axis x=(MARGIN.0 - 6.0) y=(y(value) + 4.0) text-anchor="end" { (short(value)) }
                 }
-                text.axis x=(MARGIN.0) y=(SIZE.1 + MARGIN.1) { "−" (format!("{minutes:.0}")) " min" }
+                text.axis x=(MARGIN.0) y=(SIZE.1 + MARGIN.1) { "−" (time) }
                 text.axis x=(MARGIN.0 + SIZE.0) y=(SIZE.1 + MARGIN.1) text-anchor="end" { "now" }
                 @for (place, line) in lines.iter().enumerate() {
                     @for run in runs(&line.points) {
@@ -80,13 +83,13 @@ fn runs(points: &[(u64, f64)]) -> Vec<Vec<(u64, f64)>> {
     split.filter(|run| !run.is_empty()).map(<[_]>::to_vec).collect()
 }
 
-/// The next of 1, 2, 5 times a power of ten above.
+/// The next round number above.
 fn nice_top(high: f64, low: f64) -> f64 {
     if high <= low {
         return low + 1.0;
     }
     let power = 10f64.powf(high.log10().floor());
-    [1.0, 2.0, 5.0, 10.0]
+    [1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0]
         .into_iter()
         .map(|step| step * power)
         .find(|top| *top >= high)

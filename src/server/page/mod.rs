@@ -111,8 +111,10 @@ async fn stream_page(State(shared): State<Shared>, Path(name): Path<String>) -> 
 }
 
 async fn style(State(shared): State<Shared>) -> Result<Response, Response> {
-    let frames = ask(&shared, |daemon| daemon.clip_frames()).await?;
-    let text = include_str!("style.css").replace("/*CLIP_FRAMES*/1", &frames.max(1).to_string());
+    let (pictures, maps) = ask(&shared, |daemon| daemon.strip_lengths()).await?;
+    let text = include_str!("style.css")
+        .replace("/*PICTURES*/1", &pictures.max(1).to_string())
+        .replace("/*MAPS*/1", &maps.max(1).to_string());
     Ok(([(header::CONTENT_TYPE, "text/css; charset=utf-8")], text).into_response())
 }
 

@@ -30,9 +30,9 @@ pub trait Sight {
         None
     }
 
-    /// Pictures in a sample's clip.
-    fn clip_frames(&self) -> u32 {
-        1
+    /// Pictures in a sample's clip, and maps in its motion target.
+    fn strip_lengths(&self) -> (u32, u32) {
+        (1, 1)
     }
 }
 

@@ -75,7 +75,7 @@ fn samples(facts: &Facts) -> Markup {
             @for sample in &facts.samples {
                 li {
                     (strip(sample.id, &format!("Clip of sample {}", sample.id)))
-                    div.motion { img src=(format!("/page/samples/{}/motion.png", sample.id)) alt=(format!("Motion after the clip of sample {}", sample.id)) loading="lazy"; }
+                    div.strip.motion { img src=(format!("/page/samples/{}/motion.png", sample.id)) alt=(format!("Motion after the clip of sample {}", sample.id)) loading="lazy"; }
                     div { "sample " (sample.id) " " (ago(facts.now_unix_s, sample.arrival_unix_ns)) }
                 }
             }
