@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use crate::checkpoint::CheckpointConfig;
 use crate::decode::DecodeConfig;
 use crate::ingest::{IngestConfig, SourceKind, StreamConfig, StreamName, resolve_streams};
-use crate::replay::ReplayConfig;
+use crate::replay::{ReplayConfig, Sample};
 use crate::server::ServerConfig;
 use crate::telemetry::LogConfig;
 use crate::train::TrainConfig;
@@ -109,6 +109,13 @@ impl Config {
         note(words(self.train.validate()));
         note(words(self.window.check(&self.train.preset.sample_spec())));
         note(words(self.replay.check(self.train.batch_size())));
+        let spec = self.train.preset.sample_spec();
+        let sample_bytes = Sample::bytes_of(&spec);
+        note(words(
+            self.replay.check_capacity(self.train.batch_size(), sample_bytes),
+        ));
+        let streams = self.stream.iter().filter(|stream| stream.enabled).count();
+        note(words(self.ingest.check_memory(streams, spec.needed_frames())));
         note(self.check_deterministic());
         note(self.checkpoint.validate());
         note(words(self.log.parse_filter()));

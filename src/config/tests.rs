@@ -271,3 +271,15 @@ fn the_resolved_config_reads_back_as_itself() {
     assert!(resolved.contains("min_moving_share = 0.03\n"), "{resolved}");
     assert_eq!(format!("{config:?}"), resolved);
 }
+
+#[test]
+fn memories_too_small_for_one_sample_are_refused_with_what_would_be_right() {
+    let told = load("[replay]\ncapacity = \"1 MiB\"\n[ingest]\nmemory = \"20 KiB\"")
+        .unwrap_err()
+        .to_string();
+    assert!(
+        told.contains("replay.capacity = 1.0 MiB: a batch of 8 samples of"),
+        "{told}"
+    );
+    assert!(told.contains("ingest.memory = 20.0 KiB: 1 streams"), "{told}");
+}

@@ -33,6 +33,28 @@ pub struct IngestConfig {
     pub backoff_longest: Duration,
 }
 
+/// A compressed picture of a low bit rate: 1 Mbit/s at 30 pictures a second.
+const SMALL_PICTURE_BYTES: u64 = 4096;
+
+impl IngestConfig {
+    /// Checks that each of `streams` can hold the compressed pictures of one sample, twice: windows get half of the memory.
+    ///
+    /// # Errors
+    /// A memory so small that no stream could ever give a sample.
+    pub fn check_memory(&self, streams: usize, pictures: u32) -> Result<(), IngestError> {
+        let least = 2 * SMALL_PICTURE_BYTES * u64::from(pictures) * streams.max(1) as u64;
+        if self.memory.as_u64() >= least {
+            return Ok(());
+        }
+        Err(IngestError::MemoryBelowSample {
+            memory: self.memory,
+            streams: streams.max(1),
+            pictures,
+            least: ByteSize(least),
+        })
+    }
+}
+
 impl Default for IngestConfig {
     fn default() -> Self {
         Self {

@@ -5,6 +5,20 @@ use super::RedactedUri;
 /// Why video does not come in.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum IngestError {
+    /// The byte budget cannot hold what one sample is cut from.
+    #[error(
+        "ingest.memory = {memory}: {streams} streams, whose samples take {pictures} pictures each, need at least {least}"
+    )]
+    MemoryBelowSample {
+        /// What it says.
+        memory: bytesize::ByteSize,
+        /// Enabled streams.
+        streams: usize,
+        /// Pictures that a sample spans.
+        pictures: u32,
+        /// The least that works, with small pictures.
+        least: bytesize::ByteSize,
+    },
     /// GStreamer itself does not work here.
     #[error("GStreamer cannot be used: {message}")]
     GStreamer {

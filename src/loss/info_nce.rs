@@ -28,6 +28,8 @@ pub struct Contrast {
     pub chance: Tensor,
     /// How many queries the averages are over; all of the above are 0 where it is.
     pub queries: Tensor,
+    /// `[Q]`, f32: each query's loss, without gradient; NaN where the query is not counted.
+    pub by_query: Tensor,
 }
 
 /// InfoNCE (van den Oord et al. 2018) with cosine similarity and temperature 0.1, from queries to keys only.
@@ -61,6 +63,7 @@ pub fn info_nce(comparison: &Comparison) -> Contrast {
         top1: mean(&hit),
         chance: mean(&taking_part.reciprocal()),
         queries: count,
+        by_query: loss.detach().masked_fill(&counted.eq(0.0), f64::NAN),
     }
 }
 
@@ -147,6 +150,11 @@ mod tests {
         });
         assert_eq!(contrast.queries.double_value(&[]), 0.0);
         assert_eq!(contrast.loss.double_value(&[]), 0.0);
+        assert_eq!(
+            contrast.by_query.isnan().sum(Kind::Int64).int64_value(&[]),
+            3,
+            "no query has a loss of its own"
+        );
         let gradient = &Tensor::run_backward(&[contrast.loss], &[&queries], false, false)[0];
         assert_eq!(gradient.abs().sum(Kind::Float).double_value(&[]), 0.0);
     }

@@ -1,12 +1,46 @@
 use bytesize::ByteSize;
 use serde::{Deserialize, Serialize};
 
+use super::{Eviction, Fifo, MinimumRedundancy, Reservoir, Sampling, StreamFair, TwoTier, Uniform};
+
+/// Which samples stay when the memory is full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EvictionKind {
+    /// The newest.
+    Fifo,
+    /// Of all that ever came, each with equal probability.
+    Reservoir,
+    /// The newest, and a reservoir of what they push out.
+    TwoTier,
+    /// Those that resemble each other least.
+    MinimumRedundancy,
+}
+
+/// Which samples are drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SamplingKind {
+    /// Every sample equally often.
+    Uniform,
+    /// Every stream equally often.
+    StreamFair,
+}
+
 /// Section `[replay]`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ReplayConfig {
     /// Memory that stored samples may take together.
     pub capacity: ByteSize,
+    /// Which samples stay when it is full.
+    pub eviction: EvictionKind,
+    /// Share of the capacity that the short term of [`EvictionKind::TwoTier`] gets.
+    pub short_term_share: f64,
+    /// Which samples are drawn.
+    pub sampling: SamplingKind,
+    /// Share of a batch that is taken from samples never drawn before, the oldest of them first, as far as there are any.
+    pub fresh_share: f64,
     /// How often a sample is trained on, on average, while sources run.
     pub samples_per_insert: f64,
     /// Samples that must be there before the first batch is drawn (at least a batch, whatever this says).
@@ -23,6 +57,10 @@ impl Default for ReplayConfig {
     fn default() -> Self {
         Self {
             capacity: ByteSize::gib(2),
+            eviction: EvictionKind::Fifo,
+            short_term_share: 0.25,
+            sampling: SamplingKind::Uniform,
+            fresh_share: 0.125,
             samples_per_insert: 8.0,
             min_samples: 64,
             tolerance: None,
@@ -41,6 +79,29 @@ pub enum ReplayConfigError {
         key: &'static str,
         /// What it says.
         value: f64,
+    },
+    /// A share that is none.
+    #[error("replay.{key} = {value}: {right} is right")]
+    NoShare {
+        /// The key below `[replay]`.
+        key: &'static str,
+        /// What it says.
+        value: f64,
+        /// What would be.
+        right: &'static str,
+    },
+    /// The capacity holds no batch, so that nothing could ever be trained on.
+    #[error(
+        "replay.capacity = {capacity}: a batch of {batch} samples of {sample} takes {least}; at least that is right",
+        least = ByteSize(sample.as_u64() * *batch as u64)
+    )]
+    CapacityBelowBatch {
+        /// What it says.
+        capacity: ByteSize,
+        /// Samples in a batch.
+        batch: usize,
+        /// Memory of one sample.
+        sample: ByteSize,
     },
     /// The tolerance lets inserting and training wait for each other for ever.
     #[error(
@@ -79,6 +140,20 @@ impl ReplayConfig {
                 return Err(ReplayConfigError::NotPositive { key, value });
             }
         }
+        let shares = [
+            ("fresh_share", self.fresh_share, 0.0..=1.0, "a number from 0 to 1"),
+            (
+                "short_term_share",
+                self.short_term_share,
+                0.01..=0.99,
+                "a number from 0.01 to 0.99",
+            ),
+        ];
+        for (key, value, allowed, right) in shares {
+            if !allowed.contains(&value) {
+                return Err(ReplayConfigError::NoShare { key, value, right });
+            }
+        }
         let least = self.least_tolerance(largest_batch);
         match self.tolerance {
             Some(tolerance) if tolerance.is_nan() || tolerance < least => {
@@ -93,9 +168,48 @@ impl ReplayConfig {
         }
     }
 
+    /// Checks that a batch of samples of `sample_bytes` each fits: with less, nothing could ever be trained on.
+    pub fn check_capacity(&self, batch: usize, sample_bytes: usize) -> Result<(), ReplayConfigError> {
+        let least = (sample_bytes as u64).saturating_mul(batch as u64);
+        if self.capacity.as_u64() >= least {
+            return Ok(());
+        }
+        Err(ReplayConfigError::CapacityBelowBatch {
+            capacity: self.capacity,
+            batch,
+            sample: ByteSize(sample_bytes as u64),
+        })
+    }
+
+    /// The policies that it names.
+    pub(super) fn policies(&self) -> (Box<dyn Eviction>, Box<dyn Sampling>) {
+        let capacity = usize::try_from(self.capacity.as_u64()).unwrap_or(usize::MAX);
+        let eviction: Box<dyn Eviction> = match self.eviction {
+            EvictionKind::Fifo => Box::<Fifo>::default(),
+            EvictionKind::Reservoir => Box::<Reservoir>::default(),
+            EvictionKind::TwoTier => Box::new(TwoTier::new(capacity, self.short_term_share)),
+            EvictionKind::MinimumRedundancy => Box::<MinimumRedundancy>::default(),
+        };
+        let sampling: Box<dyn Sampling> = match self.sampling {
+            SamplingKind::Uniform => Box::<Uniform>::default(),
+            SamplingKind::StreamFair => Box::<StreamFair>::default(),
+        };
+        (eviction, sampling)
+    }
+
     /// Below this neither an insert nor a batch would be allowed in some state.
     fn least_tolerance(&self, largest_batch: usize) -> f64 {
         (self.samples_per_insert + largest_batch as f64) / 2.0
+    }
+
+    /// The same section with another ratio, for a running limiter. A tolerance that was configured for a smaller ratio grows as
+    /// far as it must.
+    pub(super) fn with_samples_per_insert(&self, ratio: f64, largest_batch: usize) -> Self {
+        let mut changed = self.clone();
+        changed.samples_per_insert = ratio;
+        let least = changed.least_tolerance(largest_batch);
+        changed.tolerance = changed.tolerance.map(|tolerance| tolerance.max(least));
+        changed
     }
 
     /// The tolerance in force.

@@ -9,9 +9,12 @@ use super::ReplayConfig;
 /// `(samples_per_insert + batch) / 2`, so one of the two may always go on.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RateLimiter {
+    /// The ratio at the start; `samples_per_insert` may have been set since.
+    configured: f64,
     samples_per_insert: f64,
     min_samples: usize,
     tolerance: f64,
+    largest_batch: usize,
     since_start: Option<Counts>,
 }
 
@@ -19,6 +22,7 @@ pub struct RateLimiter {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct LimiterRecord {
+    configured: f64,
     samples_per_insert: f64,
     since_start: Option<Counts>,
 }
@@ -26,6 +30,8 @@ pub(super) struct LimiterRecord {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Counts {
+    /// The balance when the ratio was set; 0 at first.
+    brought: f64,
     inserted: u64,
     sampled: u64,
 }
@@ -34,9 +40,11 @@ impl RateLimiter {
     /// A limiter before its first insert, for batches of up to `largest_batch` samples.
     pub fn new(config: &ReplayConfig, largest_batch: usize) -> Self {
         Self {
+            configured: config.samples_per_insert,
             samples_per_insert: config.samples_per_insert,
             min_samples: config.min_samples.max(largest_batch),
             tolerance: config.tolerance_for(largest_batch),
+            largest_batch,
             since_start: None,
         }
     }
@@ -44,7 +52,7 @@ impl RateLimiter {
     /// Samples that inserts have paid for and nobody has drawn yet; 0 before sampling may start.
     pub fn balance(&self) -> f64 {
         self.since_start.map_or(0.0, |counts| {
-            self.samples_per_insert * counts.inserted as f64 - counts.sampled as f64
+            counts.brought + self.samples_per_insert * counts.inserted as f64 - counts.sampled as f64
         })
     }
 
@@ -53,16 +61,34 @@ impl RateLimiter {
         self.samples_per_insert
     }
 
+    /// Keeps another ratio from now on, as `config` has it. What is owed stays owed, as far as the new tolerance allows.
+    pub fn set_samples_per_insert(&mut self, config: &ReplayConfig) {
+        self.tolerance = config.tolerance_for(self.largest_batch);
+        let brought = self.balance().clamp(-self.tolerance, self.tolerance);
+        self.samples_per_insert = config.samples_per_insert;
+        if let Some(counts) = &mut self.since_start {
+            *counts = Counts {
+                brought,
+                ..Counts::default()
+            };
+        }
+    }
+
     /// For a checkpoint.
     pub(super) fn export(&self) -> LimiterRecord {
         LimiterRecord {
+            configured: self.configured,
             samples_per_insert: self.samples_per_insert,
             since_start: self.since_start,
         }
     }
 
-    /// Goes on from a checkpoint; with another ratio than then, balanced.
-    pub(super) fn import(&mut self, state: &LimiterRecord) {
+    /// Goes on from a checkpoint: with the ratio that was set then, unless another is configured by now, which starts balanced.
+    pub(super) fn import(&mut self, state: &LimiterRecord, config: &ReplayConfig) {
+        if state.configured == self.configured {
+            let set = config.with_samples_per_insert(state.samples_per_insert, self.largest_batch);
+            self.set_samples_per_insert(&set);
+        }
         let same_ratio = state.samples_per_insert == self.samples_per_insert;
         self.since_start = match same_ratio {
             true => state.since_start,
@@ -157,6 +183,39 @@ mod tests {
     }
 
     proptest! {
+        /// However often the ratio is changed: one side may always go on, the balance stays within the tolerance, and from the
+        /// last change on the new ratio is kept.
+        #[test]
+        fn a_changed_ratio_is_kept_from_then_on(
+            ratios in prop::collection::vec(0.05f64..50.0, 2..6),
+            batch in 1usize..70,
+            tries in prop::collection::vec(any::<bool>(), 1..500),
+        ) {
+            let mut limiter = limiter(ratios[0], 1, batch);
+            let mut stored = 0;
+            for ratio in ratios {
+                let config = ReplayConfig { samples_per_insert: ratio, ..ReplayConfig::default() };
+                limiter.set_samples_per_insert(&config);
+                let brought = limiter.balance();
+                let (mut inserted, mut drawn) = (0u64, 0u64);
+                for insert in &tries {
+                    prop_assert!(limiter.may_insert() || limiter.may_sample(batch));
+                    let started = limiter.started();
+                    if *insert && limiter.may_insert() {
+                        stored += 1;
+                        inserted += u64::from(started);
+                        limiter.inserted(stored, false);
+                    } else if !insert && limiter.may_sample(batch) {
+                        drawn += batch as u64;
+                        limiter.sampled(batch);
+                    }
+                    prop_assert!(limiter.balance().abs() <= limiter.tolerance() + 1e-9);
+                    let owed = brought + ratio * inserted as f64 - drawn as f64;
+                    prop_assert!((limiter.balance() - owed).abs() < 1e-6);
+                }
+            }
+        }
+
         /// Whatever the order in which both sides try, the balance stays within the tolerance, one side may always go on,
         /// and the ratio of drawn to inserted is the one asked for.
         #[test]

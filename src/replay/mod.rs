@@ -8,23 +8,35 @@
 mod arrivals;
 mod browse;
 mod config;
+mod dense;
+mod features;
 mod fifo;
 mod limiter;
 mod policy;
+mod redundancy;
+mod reservoir;
 mod sample;
 mod snapshot;
 mod store;
+mod stream_fair;
 mod table;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_policies;
+mod two_tier;
 mod uniform;
 
 pub use arrivals::{StreamCursor, Ticket};
-pub use config::{ReplayConfig, ReplayConfigError};
+pub use config::{EvictionKind, ReplayConfig, ReplayConfigError, SamplingKind};
 pub use fifo::Fifo;
 pub use limiter::RateLimiter;
 pub use policy::{Entry, Eviction, Sampling, Victim};
+pub use redundancy::MinimumRedundancy;
+pub use reservoir::Reservoir;
 pub use sample::{MASKED, MOTION_UNITS_PER_PIXEL, Sample, SampleId, TimeRange};
 pub use snapshot::{LimiterState, ReplaySnapshot};
 pub use store::{InsertRefused, NoBatch, PolicyState, Replay, ReplayContent, ReplayState};
+pub use stream_fair::StreamFair;
+pub use two_tier::TwoTier;
 pub use uniform::Uniform;

@@ -50,8 +50,8 @@ pub trait Eviction: Send {
     fn removed(&mut self, id: SampleId);
     /// A sample was given out in a batch.
     fn sampled(&mut self, _id: SampleId) {}
-    /// The network's pooled feature of a sample, from its latest training step.
-    fn feature(&mut self, _id: SampleId, _feature: &[f32]) {}
+    /// What the networks make of a sample that was trained on: the running mean of its features, scaled to length 32 767.
+    fn feature(&mut self, _id: SampleId, _feature: &[i16]) {}
     /// What a checkpoint keeps of it beside what [`Self::inserted`] tells when the stored samples come back.
     fn export(&self) -> Value {
         Value::Null
@@ -73,8 +73,8 @@ pub trait Sampling: Send {
     fn removed(&mut self, id: SampleId);
     /// A sample was given out in a batch.
     fn sampled(&mut self, _id: SampleId) {}
-    /// The network's pooled feature of a sample, from its latest training step.
-    fn feature(&mut self, _id: SampleId, _feature: &[f32]) {}
+    /// What the networks make of a sample that was trained on: the running mean of its features, scaled to length 32 767.
+    fn feature(&mut self, _id: SampleId, _feature: &[i16]) {}
     /// As [`Eviction::export`].
     fn export(&self) -> Value {
         Value::Null

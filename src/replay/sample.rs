@@ -1,5 +1,5 @@
 use crate::ingest::StreamName;
-use crate::window::SampleSpec;
+use crate::window::{FrameSize, SampleSpec};
 
 /// Motion components are stored in 1/64 source pixel per frame, saturating at ±511 pixels.
 pub const MOTION_UNITS_PER_PIXEL: i16 = 64;
@@ -55,6 +55,16 @@ pub struct Sample {
 }
 
 impl Sample {
+    /// Memory that a sample of this shape will hold.
+    pub fn bytes_of(spec: &SampleSpec) -> usize {
+        let cells = |size: FrameSize| size.width as usize * size.height as usize;
+        let pictures = 1 + spec.clip_frames as usize;
+        let maps = (1 + spec.hard_negatives as usize) * spec.target_frames as usize;
+        size_of::<Self>()
+            + 3 * pictures * cells(spec.frame_size)
+            + 2 * size_of::<i16>() * maps * cells(spec.motion_size)
+    }
+
     /// Memory that the sample holds, for replay's bound.
     pub fn bytes(&self) -> usize {
         size_of::<Self>()

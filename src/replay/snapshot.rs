@@ -27,6 +27,10 @@ pub enum LimiterState {
 pub struct ReplaySnapshot {
     /// Samples stored.
     pub samples: usize,
+    /// Those of them that were never drawn.
+    pub fresh: usize,
+    /// Those of them whose feature is known, because they were trained on.
+    pub with_feature: usize,
     /// Memory that they hold.
     pub bytes: usize,
     /// Memory that they may hold.
@@ -43,6 +47,10 @@ pub struct ReplaySnapshot {
     pub refused: u64,
     /// Samples that the eviction policy did not keep.
     pub not_kept: u64,
+    /// Age of the samples given out, since their last picture arrived: seconds, all draws together.
+    pub drawn_age_seconds: f64,
+    /// How alike samples are: the cosine between a trained sample's feature and the one most like it, a running mean.
+    pub redundancy: Option<f32>,
     /// Batches given out.
     pub batches: u64,
     /// Batches with two samples of one segment, because there were fewer segments than a batch has samples.

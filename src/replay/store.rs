@@ -1,17 +1,19 @@
 mod arrive;
 mod content;
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rand_chacha::ChaCha8Rng;
 
 use super::arrivals::Arrivals;
 use super::table::{Stored, Table};
 use super::{
-    Eviction, Fifo, LimiterState, RateLimiter, ReplayConfig, ReplayConfigError, ReplaySnapshot, Sample,
-    SampleId, Sampling, Uniform,
+    Eviction, LimiterState, RateLimiter, ReplayConfig, ReplayConfigError, ReplaySnapshot, Sample, SampleId,
+    Sampling,
 };
+use crate::ingest::StreamName;
 
 pub use content::{PolicyState, ReplayContent, ReplayState};
 
@@ -104,8 +106,7 @@ pub struct Replay {
     /// A batch may have become possible.
     stored: Condvar,
     largest_batch: usize,
-    final_samples_per_insert: f64,
-    samples_per_insert: f64,
+    config: ReplayConfig,
 }
 
 struct Inner {
@@ -123,6 +124,7 @@ struct Inner {
     resumed: (u64, u64),
     refused: u64,
     not_kept: u64,
+    drawn_age_seconds: f64,
     batches: u64,
     batches_repeating_segments: u64,
     insert_wait: Duration,
@@ -132,19 +134,14 @@ struct Inner {
 }
 
 impl Replay {
-    /// First in, first out; uniform sampling. `rng` decides every draw.
+    /// With the policies that the section names. `rng` decides every draw.
     pub fn new(
         config: &ReplayConfig,
         largest_batch: usize,
         rng: ChaCha8Rng,
     ) -> Result<Self, ReplayConfigError> {
-        Self::with_policies(
-            config,
-            largest_batch,
-            rng,
-            Box::<Fifo>::default(),
-            Box::<Uniform>::default(),
-        )
+        let (eviction, sampling) = config.policies();
+        Self::with_policies(config, largest_batch, rng, eviction, sampling)
     }
 
     /// With other policies.
@@ -159,7 +156,7 @@ impl Replay {
         let capacity_bytes = usize::try_from(config.capacity.as_u64()).unwrap_or(usize::MAX);
         Ok(Self {
             inner: Mutex::new(Inner {
-                table: Table::new(capacity_bytes, eviction, sampling),
+                table: Table::new(capacity_bytes, config.fresh_share, eviction, sampling),
                 limiter: RateLimiter::new(config, largest_batch),
                 arrivals: Arrivals::default(),
                 observer: None,
@@ -171,6 +168,7 @@ impl Replay {
                 resumed: (0, 0),
                 refused: 0,
                 not_kept: 0,
+                drawn_age_seconds: 0.0,
                 batches: 0,
                 batches_repeating_segments: 0,
                 insert_wait: Duration::ZERO,
@@ -181,10 +179,7 @@ impl Replay {
             drawn: Condvar::new(),
             stored: Condvar::new(),
             largest_batch,
-            final_samples_per_insert: config
-                .final_samples_per_insert
-                .unwrap_or(config.samples_per_insert),
-            samples_per_insert: config.samples_per_insert,
+            config: config.clone(),
         })
     }
 
@@ -280,6 +275,12 @@ impl Replay {
         let drawn = this.table.batch(batch, &mut this.rng);
         this.limiter.sampled(drawn.samples.len());
         this.sampled += drawn.samples.len() as u64;
+        let now_ns = unix_now_ns();
+        let ages = drawn
+            .samples
+            .iter()
+            .map(|sample| now_ns.saturating_sub(sample.arrival.last_ns) as f64 / 1e9);
+        this.drawn_age_seconds += ages.sum::<f64>();
         this.batches += 1;
         this.batches_repeating_segments += u64::from(drawn.repeats_segments);
         drop(inner);
@@ -294,7 +295,10 @@ impl Replay {
             return Some(Err(NoBatch::Closed));
         }
         if inner.sources_ended {
-            let limit = self.final_samples_per_insert;
+            let limit = self
+                .config
+                .final_samples_per_insert
+                .unwrap_or(inner.limiter.samples_per_insert());
             if stored < batch {
                 return Some(Err(NoBatch::TooFewSamples { stored, batch }));
             }
@@ -325,9 +329,50 @@ impl Replay {
         Some(Ok(()))
     }
 
-    /// Tells the policies a trained sample's pooled feature; unknown ids (evicted since) are passed over.
+    /// Trained samples' pooled feature: the running mean of its direction decides about redundancy and neighbours. Unknown ids
+    /// (evicted since) and features without direction are passed over.
     pub fn feature(&self, id: SampleId, feature: &[f32]) {
         self.lock().table.feature(id, feature);
+    }
+
+    /// As [`Self::feature`], of a sample that [`Self::sample_batch`] gave and that was trained on: true if that was its first use,
+    /// even if it is gone by now.
+    pub fn learned(&self, id: SampleId, feature: &[f32]) -> bool {
+        self.lock().table.learned(id, feature)
+    }
+
+    /// The `count` stored samples whose features are most like this one's, with the cosines, the most alike first. Empty where
+    /// the sample is gone or was never trained on. Compares with all of them: milliseconds where there are tens of thousands.
+    pub fn neighbours(&self, id: SampleId, count: usize) -> Vec<(SampleId, f32)> {
+        self.lock().table.features().neighbours(id, count)
+    }
+
+    /// A stored sample.
+    pub fn get(&self, id: SampleId) -> Option<Arc<Sample>> {
+        self.lock().table.get(id).cloned()
+    }
+
+    /// The newest stored sample of a stream.
+    pub fn newest(&self, stream: &StreamName) -> Option<Arc<Sample>> {
+        self.lock().table.newest_of(stream).cloned()
+    }
+
+    /// Stored samples of each stream; streams without any are not named.
+    pub fn by_stream(&self) -> BTreeMap<StreamName, usize> {
+        self.lock().table.by_stream()
+    }
+
+    /// Changes how often a sample is trained on, from now on; a tolerance configured for less grows as far as it must.
+    ///
+    /// # Errors
+    /// A ratio that is not a number above 0.
+    pub fn set_samples_per_insert(&self, ratio: f64) -> Result<(), ReplayConfigError> {
+        let changed = self.config.with_samples_per_insert(ratio, self.largest_batch);
+        changed.check(self.largest_batch)?;
+        self.lock().limiter.set_samples_per_insert(&changed);
+        self.stored.notify_all();
+        self.drawn.notify_all();
+        Ok(())
     }
 
     /// No source will insert any more: sampling need not wait for one.
@@ -358,6 +403,8 @@ impl Replay {
         let inner = self.lock();
         ReplaySnapshot {
             samples: inner.table.len(),
+            fresh: inner.table.fresh(),
+            with_feature: inner.table.features().len(),
             bytes: inner.table.bytes(),
             capacity_bytes: inner.table.capacity_bytes(),
             segments: inner.table.segments(),
@@ -366,11 +413,13 @@ impl Replay {
             evicted: inner.evicted,
             refused: inner.refused,
             not_kept: inner.not_kept,
+            drawn_age_seconds: inner.drawn_age_seconds,
+            redundancy: inner.table.redundancy(),
             batches: inner.batches,
             batches_repeating_segments: inner.batches_repeating_segments,
             oldest_arrival_unix_ns: inner.table.oldest().map(|sample| sample.arrival.last_ns),
             newest_arrival_unix_ns: inner.table.newest().map(|sample| sample.arrival.last_ns),
-            samples_per_insert_wanted: self.samples_per_insert,
+            samples_per_insert_wanted: inner.limiter.samples_per_insert(),
             balance: inner.limiter.balance(),
             limiter: self.limiter_state(&inner),
             insert_wait: inner.insert_wait,
@@ -432,4 +481,9 @@ impl Inner {
         self.limiter.inserted(self.table.len(), full);
         (result, evicted)
     }
+}
+
+fn unix_now_ns() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }

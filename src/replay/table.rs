@@ -1,24 +1,51 @@
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use rand::seq::IndexedRandom;
+use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
+use serde_json::{Value, json};
 
+use super::features::Features;
 use super::store::PolicyState;
 use super::{Entry, Eviction, Sample, SampleId, Sampling, Victim};
 use crate::ingest::StreamName;
 
 type SegmentKey = (StreamName, u64);
 
-/// Draws per wanted sample before the table completes a batch itself: with `k` segments of equal size and batches of `k`,
-/// the last one takes `k` draws on average.
+/// Draws per wanted sample before a batch asks for less: with `k` segments of equal size and batches of `k`, the last one takes
+/// `k` draws on average.
 const DRAWS_PER_SAMPLE: usize = 16;
+
+/// Samples of one segment that begin this far apart may stand in one batch where segments are few: further than this, the
+/// trainer's context task takes them for different scenes.
+const STRETCH_NS: u64 = 10_000_000_000;
+
+/// Each so many-th trained sample is compared with all others, for the figure that says how redundant they are.
+const REDUNDANCY_EVERY: u32 = 16;
+
+/// Weight of a new comparison in that figure.
+const REDUNDANCY_NEWEST: f32 = 0.05;
+
+/// Never drawn samples that are looked at, at least, to find some of different segments.
+const FRESH_LOOKED_AT: usize = 256;
 
 /// The samples themselves, bounded in bytes. No lock, no clock, no limiter.
 pub(super) struct Table {
     capacity_bytes: usize,
+    fresh_share: f64,
+    fresh_owed: f64,
+    /// Trained samples since redundancy was looked at last.
+    since_looked: u32,
+    redundancy: Option<f32>,
     bytes: usize,
     samples: BTreeMap<SampleId, Arc<Sample>>,
+    /// Of samples that were trained on.
+    features: Features,
+    /// Drawn for the first time, and not yet said to be learned: bounded by the batches under way.
+    first_draws: BTreeSet<SampleId>,
+    /// Stored, never drawn.
+    fresh: BTreeSet<SampleId>,
+    streams: BTreeMap<StreamName, BTreeSet<SampleId>>,
     // Ordered, so that a seed gives the same batches in every run.
     segments: BTreeMap<SegmentKey, BTreeSet<SampleId>>,
     eviction: Box<dyn Eviction>,
@@ -41,11 +68,25 @@ pub(super) struct Batch {
 }
 
 impl Table {
-    pub fn new(capacity_bytes: usize, eviction: Box<dyn Eviction>, sampling: Box<dyn Sampling>) -> Self {
+    /// `fresh_share` of each batch is taken from what was never drawn.
+    pub fn new(
+        capacity_bytes: usize,
+        fresh_share: f64,
+        eviction: Box<dyn Eviction>,
+        sampling: Box<dyn Sampling>,
+    ) -> Self {
         Self {
             capacity_bytes,
+            fresh_share,
+            fresh_owed: 0.0,
+            since_looked: 0,
+            redundancy: None,
             bytes: 0,
             samples: BTreeMap::new(),
+            features: Features::default(),
+            first_draws: BTreeSet::new(),
+            fresh: BTreeSet::new(),
+            streams: BTreeMap::new(),
             segments: BTreeMap::new(),
             eviction,
             sampling,
@@ -54,6 +95,11 @@ impl Table {
 
     pub fn len(&self) -> usize {
         self.samples.len()
+    }
+
+    /// Samples that were never drawn.
+    pub fn fresh(&self) -> usize {
+        self.fresh.len()
     }
 
     pub fn bytes(&self) -> usize {
@@ -113,6 +159,7 @@ impl Table {
         PolicyState {
             eviction: self.eviction.export(),
             sampling: self.sampling.export(),
+            uses: self.export_use(),
         }
     }
 
@@ -129,17 +176,29 @@ impl Table {
             }
             self.store(sample);
         }
-        let told = |what: &str, imported: Result<(), String>| {
-            if let Err(reason) = imported {
-                tracing::warn!(
-                    reason,
-                    "the {what} policy begins anew: it is not the one of the checkpoint"
-                );
-            }
+        if let Err(reason) = self.import_use(&policies.uses) {
+            tracing::warn!(reason, "what training did with the samples is not known any more");
+        }
+        let anew = |what: &str, imported: Result<(), String>| {
+            imported
+                .inspect_err(|reason| {
+                    tracing::warn!(
+                        reason,
+                        "the {what} policy begins anew: it is not the one of the checkpoint"
+                    );
+                })
+                .is_err()
         };
-        if let_go == 0 {
-            told("eviction", self.eviction.import(policies.eviction));
-            told("sampling", self.sampling.import(policies.sampling));
+        let (eviction, sampling) = (policies.eviction, policies.sampling);
+        if let_go > 0 || anew("eviction", self.eviction.import(eviction)) {
+            for (id, mean) in self.features.each() {
+                self.eviction.feature(id, mean);
+            }
+        }
+        if let_go > 0 || anew("sampling", self.sampling.import(sampling)) {
+            for (id, mean) in self.features.each() {
+                self.sampling.feature(id, mean);
+            }
         }
         let_go
     }
@@ -164,6 +223,11 @@ impl Table {
             .entry(segment_of(&sample))
             .or_default()
             .insert(sample.id);
+        self.streams
+            .entry(sample.stream.clone())
+            .or_default()
+            .insert(sample.id);
+        self.fresh.insert(sample.id);
         self.bytes += entry.bytes;
         self.samples.insert(sample.id, sample);
     }
@@ -172,6 +236,14 @@ impl Table {
         let sample = self.samples.remove(&id)?;
         self.eviction.removed(id);
         self.sampling.removed(id);
+        self.features.remove(id);
+        self.fresh.remove(&id);
+        if let Some(members) = self.streams.get_mut(&sample.stream) {
+            members.remove(&id);
+            if members.is_empty() {
+                self.streams.remove(&sample.stream);
+            }
+        }
         let key = segment_of(&sample);
         if let Some(members) = self.segments.get_mut(&key) {
             members.remove(&id);
@@ -183,76 +255,214 @@ impl Table {
         Some(sample)
     }
 
-    /// Draws `size` different samples, from as many segments as there are: near-duplicates within a batch hurt contrastive
-    /// losses most. The caller has seen to it that `size` samples are stored.
+    /// Draws `size` different samples. The caller has seen to it that so many are stored.
+    ///
+    /// Near-duplicates within a batch hurt contrastive losses most. A batch therefore takes one sample of a segment. Where that
+    /// does not fill it, because there are too few segments or because nearly all samples are of a few (a camera's segment lasts
+    /// for days), it takes one of each [`STRETCH_NS`] of a segment, then two, then four, and at last whatever is there. Each
+    /// time it gives up after [`DRAWS_PER_SAMPLE`] draws a sample: insisting would train on the few samples of short segments in
+    /// every batch.
     pub fn batch(&mut self, size: usize, rng: &mut ChaCha8Rng) -> Batch {
-        let per_segment = self.samples_per_segment(size);
-        let mut drawn = BTreeSet::new();
-        let mut used: HashMap<SegmentKey, usize> = HashMap::new();
-        let mut samples = Vec::with_capacity(size);
-        for _ in 0..size * DRAWS_PER_SAMPLE {
-            if samples.len() == size {
+        let mut draft = Draft::default();
+        self.draw_fresh(size, &mut draft);
+        let mut most = Most {
+            of_segment: 1,
+            of_stretch: 1,
+        };
+        loop {
+            for _ in 0..size * DRAWS_PER_SAMPLE {
+                if draft.samples.len() == size {
+                    break;
+                }
+                let drawn = self.sampling.draw(rng);
+                let Some(sample) = drawn.and_then(|id| self.samples.get(&id)) else {
+                    break;
+                };
+                draft.offer(sample, most);
+            }
+            let is_last = most.of_segment > 1 && most.of_stretch >= size;
+            if is_last || draft.samples.len() == size {
                 break;
             }
-            let Some(sample) = self.sampling.draw(rng).and_then(|id| self.samples.get(&id)) else {
-                break;
+            most = Most {
+                of_segment: usize::MAX,
+                of_stretch: match most.of_segment {
+                    1 => 1,
+                    _ => 2 * most.of_stretch,
+                },
             };
-            let used = used.entry(segment_of(sample)).or_default();
-            if *used < per_segment && drawn.insert(sample.id) {
-                *used += 1;
-                samples.push(sample.clone());
-            }
         }
-        // A few segments hold nearly everything and the policy keeps naming them: take the rest from the others.
-        while samples.len() < size {
-            let open: Vec<_> = self
-                .segments
-                .iter()
-                .filter(|(key, _)| used.get(*key).copied().unwrap_or(0) < per_segment)
-                .map(|(key, members)| (key, members.difference(&drawn).copied().collect::<Vec<_>>()))
-                .filter(|(_, members)| !members.is_empty())
+        if draft.samples.len() < size {
+            let mut left: Vec<_> = self
+                .samples
+                .values()
+                .filter(|sample| !draft.ids.contains(&sample.id))
                 .collect();
-            let Some((key, id)) = open
-                .choose(rng)
-                .and_then(|(key, members)| Some((*key, *members.choose(rng)?)))
-            else {
-                break;
-            };
-            *used.entry(key.clone()).or_default() += 1;
-            drawn.insert(id);
-            samples.push(self.samples[&id].clone());
+            left.shuffle(rng);
+            for sample in left.into_iter().take(size - draft.samples.len()) {
+                draft.take(sample);
+            }
         }
-        for sample in &samples {
+        for sample in &draft.samples {
+            if self.fresh.remove(&sample.id) {
+                self.first_draws.insert(sample.id);
+            }
             self.eviction.sampled(sample.id);
             self.sampling.sampled(sample.id);
         }
         Batch {
-            samples,
-            repeats_segments: used.values().any(|count| *count > 1),
+            repeats_segments: draft.of_segment.values().any(|count| *count > 1),
+            samples: draft.samples,
         }
     }
 
-    /// The least that lets `size` samples be found: 1 when there are segments enough.
-    fn samples_per_segment(&self, size: usize) -> usize {
-        if self.segments.len() >= size {
-            return 1;
-        }
-        let at_most = |limit: usize| -> usize {
-            self.segments
-                .values()
-                .map(|members| members.len().min(limit))
-                .sum()
+    /// The part of a batch that was never drawn, the oldest first; parts of a sample are owed to the next batch.
+    fn draw_fresh(&mut self, size: usize, draft: &mut Draft) {
+        self.fresh_owed += self.fresh_share * size as f64;
+        let wanted = self.fresh_owed as usize;
+        let once = Most {
+            of_segment: 1,
+            of_stretch: 1,
         };
-        (1..size).find(|limit| at_most(*limit) >= size).unwrap_or(size)
+        for id in self.fresh.iter().take(FRESH_LOOKED_AT.max(wanted)) {
+            if draft.samples.len() >= wanted {
+                break;
+            }
+            draft.offer(&self.samples[id], once);
+        }
+        // What is not there is not owed.
+        self.fresh_owed -= wanted as f64;
     }
 
-    /// Tells the policies a sample's feature, if the sample is still there.
+    /// A drawn sample was trained on: true if that was for the first time. Whether it is still there does not matter.
+    pub fn learned(&mut self, id: SampleId, feature: &[f32]) -> bool {
+        self.feature(id, feature);
+        self.since_looked += 1;
+        if self.since_looked >= REDUNDANCY_EVERY
+            && let Some(nearest) = self.features.redundancy(id)
+        {
+            self.since_looked = 0;
+            let before = self.redundancy.unwrap_or(nearest);
+            self.redundancy = Some(before + (nearest - before) * REDUNDANCY_NEWEST);
+        }
+        self.first_draws.remove(&id)
+    }
+
+    /// The cosine between a trained sample's feature and the one most like it, a running mean.
+    pub fn redundancy(&self) -> Option<f32> {
+        self.redundancy
+    }
+
+    /// A stored sample.
+    pub fn get(&self, id: SampleId) -> Option<&Arc<Sample>> {
+        self.samples.get(&id)
+    }
+
+    /// The newest sample of a stream.
+    pub fn newest_of(&self, stream: &StreamName) -> Option<&Arc<Sample>> {
+        self.samples.get(self.streams.get(stream)?.last()?)
+    }
+
+    /// Samples of each stream.
+    pub fn by_stream(&self) -> BTreeMap<StreamName, usize> {
+        let count = |(stream, ids): (&StreamName, &BTreeSet<_>)| (stream.clone(), ids.len());
+        self.streams.iter().map(count).collect()
+    }
+
+    /// What training did with the samples, beside what the policies know: for a checkpoint.
+    fn export_use(&self) -> Value {
+        let ids = |ids: &BTreeSet<SampleId>| ids.iter().map(|id| id.0).collect::<Vec<_>>();
+        json!({
+            "fresh": ids(&self.fresh),
+            "first_draws": ids(&self.first_draws),
+            "fresh_owed": self.fresh_owed,
+            "features": self.features.export(),
+        })
+    }
+
+    /// Takes over what [`Self::export_use`] gave, after the stored samples were inserted; the policies bring their own state.
+    /// Samples that are not there are passed over. An error says what does not fit; nothing has changed then.
+    fn import_use(&mut self, state: &Value) -> Result<(), String> {
+        let ids = |name: &str| -> Result<BTreeSet<SampleId>, String> {
+            let ids: Vec<u64> =
+                serde_json::from_value(state[name].clone()).map_err(|error| format!("{name}: {error}"))?;
+            Ok(ids.into_iter().map(SampleId).collect())
+        };
+        let (mut fresh, first_draws) = (ids("fresh")?, ids("first_draws")?);
+        let fresh_owed = state["fresh_owed"].as_f64().ok_or("fresh_owed is missing")?;
+        let mut features = Features::from_exported(&state["features"])?;
+        fresh.retain(|id| self.samples.contains_key(id));
+        let strangers: Vec<_> = features
+            .ids()
+            .filter(|id| !self.samples.contains_key(id))
+            .collect();
+        strangers.into_iter().for_each(|id| features.remove(id));
+        (self.fresh, self.first_draws, self.fresh_owed, self.features) =
+            (fresh, first_draws, fresh_owed, features);
+        Ok(())
+    }
+
+    pub fn features(&self) -> &Features {
+        &self.features
+    }
+
+    /// Takes a sample's feature and tells the policies, if the sample is still there and the feature one.
     pub fn feature(&mut self, id: SampleId, feature: &[f32]) {
-        if self.samples.contains_key(&id) {
-            self.eviction.feature(id, feature);
-            self.sampling.feature(id, feature);
+        if !self.samples.contains_key(&id) || !self.features.learn(id, feature) {
+            return;
+        }
+        if let Some(mean) = self.features.get(id) {
+            self.eviction.feature(id, mean);
+            self.sampling.feature(id, mean);
         }
     }
+}
+
+/// A batch while it is drawn.
+#[derive(Default)]
+struct Draft {
+    samples: Vec<Arc<Sample>>,
+    ids: HashSet<SampleId>,
+    of_segment: HashMap<SegmentKey, usize>,
+    of_stretch: HashMap<(SegmentKey, u64), usize>,
+}
+
+/// Samples that a batch may have.
+#[derive(Clone, Copy)]
+struct Most {
+    of_segment: usize,
+    of_stretch: usize,
+}
+
+impl Draft {
+    /// Takes the sample if the batch may have it.
+    fn offer(&mut self, sample: &Arc<Sample>, most: Most) {
+        let segment = segment_of(sample);
+        let full = self
+            .of_segment
+            .get(&segment)
+            .is_some_and(|count| *count >= most.of_segment)
+            || self
+                .of_stretch
+                .get(&(segment, stretch_of(sample)))
+                .is_some_and(|count| *count >= most.of_stretch);
+        if !full && !self.ids.contains(&sample.id) {
+            self.take(sample);
+        }
+    }
+
+    fn take(&mut self, sample: &Arc<Sample>) {
+        let segment = segment_of(sample);
+        *self.of_segment.entry(segment.clone()).or_default() += 1;
+        *self.of_stretch.entry((segment, stretch_of(sample))).or_default() += 1;
+        self.ids.insert(sample.id);
+        self.samples.push(sample.clone());
+    }
+}
+
+/// Which stretch of its segment the sample begins in.
+fn stretch_of(sample: &Sample) -> u64 {
+    sample.pts.unwrap_or(sample.arrival).first_ns / STRETCH_NS
 }
 
 fn segment_of(sample: &Sample) -> SegmentKey {

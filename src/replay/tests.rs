@@ -14,7 +14,7 @@ use crate::window::{FrameSize, SampleSpec};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
-fn sample(stream: &str, segment: u64, pixels: usize) -> Sample {
+pub(super) fn sample(stream: &str, segment: u64, pixels: usize) -> Sample {
     let size = FrameSize { width: 1, height: 1 };
     Sample {
         id: SampleId(0),
@@ -45,17 +45,25 @@ fn sample(stream: &str, segment: u64, pixels: usize) -> Sample {
     }
 }
 
-fn rng(seed: u64) -> ChaCha8Rng {
+pub(super) fn rng(seed: u64) -> ChaCha8Rng {
     ChaCha8Rng::seed_from_u64(seed)
 }
 
-/// A replay that never holds anyone back, for `capacity` samples of `sample("a", _, 10)`.
-fn roomy(capacity: usize, batch: usize) -> Replay {
-    let config = ReplayConfig {
-        capacity: ByteSize((capacity * sample("a", 0, 10).bytes()) as u64),
+/// Never holds anyone back.
+pub(super) fn unlimited() -> ReplayConfig {
+    ReplayConfig {
         min_samples: 1,
         tolerance: Some(1e12),
         ..ReplayConfig::default()
+    }
+}
+
+/// A replay that never holds anyone back and draws all alike, for `capacity` samples of `sample("a", _, 10)`.
+fn roomy(capacity: usize, batch: usize) -> Replay {
+    let config = ReplayConfig {
+        capacity: ByteSize((capacity * sample("a", 0, 10).bytes()) as u64),
+        fresh_share: 0.0,
+        ..unlimited()
     };
     Replay::new(&config, batch, rng(1)).unwrap()
 }
@@ -111,33 +119,119 @@ proptest! {
         }
     }
 
-    /// Whatever the mix of segments: no sample twice, and no segment more often than it must be.
+    /// Whatever the mix of segments: a whole batch, and no sample twice.
     #[test]
-    fn a_batch_spreads_over_as_many_segments_as_there_are(
+    fn a_batch_never_holds_a_sample_twice(
         members in prop::collection::vec(1usize..40, 1..30),
         batch in 1usize..40,
+        fresh_share in 0.0f64..1.0,
         seed in any::<u64>(),
     ) {
         let stored: usize = members.iter().sum();
         prop_assume!(stored >= batch);
-        let config = ReplayConfig { min_samples: 1, tolerance: Some(1e12), ..ReplayConfig::default() };
+        let config = ReplayConfig { fresh_share, ..unlimited() };
         let replay = Replay::new(&config, batch, rng(seed)).unwrap();
         for (segment, count) in members.iter().enumerate() {
             for _ in 0..*count {
                 replay.try_insert(sample("a", segment as u64, 10)).unwrap();
             }
         }
-        let drawn = replay.sample_batch(batch, Duration::ZERO).unwrap();
-        prop_assert_eq!(drawn.len(), batch);
-        prop_assert_eq!(drawn.iter().map(|s| s.id).collect::<HashSet<_>>().len(), batch);
-        let mut uses: BTreeMap<u64, usize> = BTreeMap::new();
-        for sample in &drawn {
-            *uses.entry(sample.segment).or_default() += 1;
+        for _ in 0..4 {
+            let drawn = replay.sample_batch(batch, Duration::ZERO).unwrap();
+            prop_assert_eq!(drawn.len(), batch);
+            prop_assert_eq!(drawn.iter().map(|s| s.id).collect::<HashSet<_>>().len(), batch);
         }
-        let least = (1..).find(|k| members.iter().map(|m| *m.min(k)).sum::<usize>() >= batch).unwrap();
-        prop_assert!(*uses.values().max().unwrap() <= least);
-        prop_assert_eq!(replay.snapshot().batches_repeating_segments, u64::from(least > 1));
     }
+
+    /// Segments of one size, and enough of them: one sample of a segment a batch.
+    #[test]
+    fn a_batch_takes_one_sample_of_a_segment(
+        size in 1u64..20,
+        segments in 8u64..60,
+        fresh_share in 0.0f64..1.0,
+        seed in any::<u64>(),
+    ) {
+        let batch = (segments as usize / 2).min(16);
+        let config = ReplayConfig { fresh_share, ..unlimited() };
+        let replay = Replay::new(&config, batch, rng(seed)).unwrap();
+        for number in 0..segments * size {
+            replay.try_insert(sample("a", number / size, 10)).unwrap();
+        }
+        for _ in 0..6 {
+            let drawn = replay.sample_batch(batch, Duration::ZERO).unwrap();
+            let used: HashSet<_> = drawn.iter().map(|sample| sample.segment).collect();
+            prop_assert_eq!(used.len(), batch);
+        }
+        prop_assert_eq!(replay.snapshot().batches_repeating_segments, 0);
+    }
+}
+
+/// One camera: a single segment that lasts for hours.
+#[test]
+fn samples_of_one_long_segment_are_ten_seconds_apart_in_a_batch() {
+    let replay = Replay::new(&unlimited(), 8, rng(1)).unwrap();
+    for number in 0..1000u64 {
+        let mut sample = sample("camera", 1, 10);
+        let first_ns = number * 2_400_000_000;
+        sample.pts = Some(TimeRange {
+            first_ns,
+            last_ns: first_ns,
+        });
+        replay.try_insert(sample).unwrap();
+    }
+    for _ in 0..50 {
+        let drawn = replay.sample_batch(8, Duration::ZERO).unwrap();
+        let stretches: HashSet<_> = drawn
+            .iter()
+            .map(|sample| sample.pts.unwrap().first_ns / 10_000_000_000)
+            .collect();
+        assert_eq!(stretches.len(), 8);
+    }
+    assert_eq!(replay.snapshot().batches_repeating_segments, 50);
+}
+
+/// A camera that has started anew a few times: the few samples of its short segments must not fill every batch.
+#[test]
+fn short_segments_beside_a_long_one_are_not_learned_by_heart() {
+    let config = ReplayConfig {
+        fresh_share: 0.0,
+        ..unlimited()
+    };
+    let replay = Replay::new(&config, 8, rng(1)).unwrap();
+    for number in 0..3000u64 {
+        let mut sample = sample("camera", number.saturating_sub(2990), 10);
+        sample.arrival.first_ns = number * 10_000_000_000;
+        replay.try_insert(sample).unwrap();
+    }
+    let mut short = 0;
+    for _ in 0..500 {
+        let drawn = replay.sample_batch(8, Duration::ZERO).unwrap();
+        short += drawn.iter().filter(|sample| sample.segment > 0).count();
+    }
+    // 9 of 3000 samples, sixteen times as likely at most by the draws that look for other segments.
+    assert!(short < 500 * 8 / 10, "{short} of 4000 draws fell on nine samples");
+}
+
+#[test]
+fn a_part_of_each_batch_was_never_drawn_the_oldest_first() {
+    let config = ReplayConfig {
+        fresh_share: 0.3,
+        ..unlimited()
+    };
+    let replay = Replay::new(&config, 10, rng(1)).unwrap();
+    for number in 0..1000 {
+        replay.try_insert(sample("a", number, 10)).unwrap();
+    }
+    let mut seen = HashSet::new();
+    for turn in 0..20 {
+        let drawn = replay.sample_batch(10, Duration::ZERO).unwrap();
+        let mut unseen = (0..1000u64).filter(|number| !seen.contains(number));
+        let oldest: HashSet<_> = unseen.by_ref().take(3).collect();
+        let ids: HashSet<_> = drawn.iter().map(|sample| sample.segment).collect();
+        assert!(oldest.is_subset(&ids), "turn {turn}: {oldest:?} in {ids:?}");
+        seen.extend(ids);
+    }
+    assert_eq!(replay.snapshot().fresh, 1000 - seen.len());
 }
 
 #[test]
@@ -399,76 +493,60 @@ fn many_files_and_a_trainer_keep_the_ratio_without_a_deadlock() {
     assert!((0.0..batch as f64).contains(&owed), "{owed} samples not drawn");
 }
 
-/// The interfaces carry what later policies need: here minimum redundancy (evict, among samples already trained on, the
-/// one with the nearest neighbour) and a reservoir's refusal of newcomers.
-#[derive(Default)]
-struct MinimumRedundancy {
-    stored: BTreeMap<SampleId, Option<Vec<f32>>>,
-}
-
-impl Eviction for MinimumRedundancy {
-    fn inserted(&mut self, entry: &Entry<'_>) {
-        self.stored.insert(entry.id, None);
+#[test]
+fn the_ratio_can_be_changed_while_both_sides_wait() {
+    let replay = Arc::new(limited(1.0, 2, 2));
+    let mut stored = 0;
+    while replay.wants_samples() {
+        replay.try_insert(sample("a", stored, 10)).unwrap();
+        stored += 1;
     }
-
-    fn removed(&mut self, id: SampleId) {
-        self.stored.remove(&id);
+    while replay.sample_batch(2, Duration::ZERO).is_ok() {}
+    let trainer = thread::spawn({
+        let replay = replay.clone();
+        move || replay.sample_batch(2, PATIENCE).map(|batch| batch.len())
+    });
+    thread::sleep(Duration::from_millis(20));
+    assert!(!trainer.is_finished());
+    replay.set_samples_per_insert(4.0).unwrap();
+    // A wider tolerance at once, and from now on four draws an insert.
+    assert_eq!(trainer.join().unwrap(), Ok(2));
+    assert_eq!(replay.snapshot().samples_per_insert_wanted, 4.0);
+    let before = replay.snapshot().sampled;
+    for _ in 0..10 {
+        replay.insert_blocking(sample("a", stored, 10)).unwrap();
+        stored += 1;
+        while replay.sample_batch(2, Duration::ZERO).is_ok() {}
     }
-
-    fn feature(&mut self, id: SampleId, feature: &[f32]) {
-        self.stored.insert(id, Some(feature.to_vec()));
-    }
-
-    fn victim(&mut self, _incoming: &Entry<'_>, _rng: &mut ChaCha8Rng) -> Victim {
-        let known: Vec<_> = self
-            .stored
-            .iter()
-            .filter_map(|(id, feature)| Some((*id, feature.as_ref()?)))
-            .collect();
-        let nearest = |(id, feature): &(SampleId, &Vec<f32>)| -> f32 {
-            let distance = |other: &Vec<f32>| feature.iter().zip(other).map(|(a, b)| (a - b).powi(2)).sum();
-            known
-                .iter()
-                .filter(|(other, _)| other != id)
-                .map(|(_, other)| distance(other))
-                .fold(f32::INFINITY, f32::min)
-        };
-        known
-            .iter()
-            .min_by(|a, b| nearest(a).total_cmp(&nearest(b)))
-            .map_or(Victim::Incoming, |(id, _)| Victim::Stored(*id))
-    }
+    let drawn = replay.snapshot().sampled - before;
+    assert!((38..=44).contains(&drawn), "{drawn} drawn for ten inserts");
+    let told = replay.set_samples_per_insert(0.0).unwrap_err().to_string();
+    assert!(told.contains("replay.samples_per_insert = 0"), "{told}");
 }
 
 #[test]
-fn other_policies_fit_the_interfaces() {
-    let config = ReplayConfig {
-        capacity: ByteSize(4 * sample("a", 0, 10).bytes() as u64),
-        min_samples: 1,
-        tolerance: Some(1e12),
-        ..ReplayConfig::default()
-    };
-    let eviction = Box::<MinimumRedundancy>::default();
-    let replay = Replay::with_policies(&config, 4, rng(1), eviction, Box::<Uniform>::default()).unwrap();
-    let ids: Vec<_> = (0..4)
-        .map(|n| replay.try_insert(sample("a", n, 10)).unwrap())
+fn newest_counts_and_neighbours_are_told_by_stream_and_feature() {
+    let replay = roomy(100, 4);
+    let name = |text| StreamName::new(text).unwrap();
+    let ids: Vec<_> = (0..6)
+        .map(|n| {
+            let stream = if n % 3 == 0 { "b" } else { "a" };
+            replay.try_insert(sample(stream, n, 10)).unwrap()
+        })
         .collect();
+    assert_eq!(replay.newest(&name("a")).unwrap().id, ids[5]);
+    assert_eq!(replay.newest(&name("b")).unwrap().id, ids[3]);
+    assert_eq!(replay.newest(&name("c")), None);
     assert_eq!(
-        replay.try_insert(sample("a", 9, 10)),
-        Err(InsertRefused::NotKept),
-        "nothing was trained on"
+        replay.by_stream(),
+        BTreeMap::from([(name("a"), 4), (name("b"), 2)])
     );
-    for (id, feature) in ids.iter().zip([0.0, 5.0, 5.1, 9.0]) {
-        replay.feature(*id, &[feature]);
+    assert_eq!(replay.neighbours(ids[0], 3), [], "nothing was trained on");
+    for (id, angle) in ids.iter().zip([0.0f32, 0.1, 1.0, 0.3, 3.0]) {
+        replay.feature(*id, &[angle.cos(), angle.sin()]);
     }
-    replay.feature(SampleId(77), &[5.05]);
-    replay.try_insert(sample("a", 5, 10)).unwrap();
-    let left: HashSet<_> = replay
-        .sample_batch(4, Duration::ZERO)
-        .unwrap()
-        .iter()
-        .map(|s| s.segment)
-        .collect();
-    assert_eq!(left, HashSet::from([0, 2, 3, 5]));
-    assert_eq!(replay.snapshot().not_kept, 1);
+    let near = replay.neighbours(ids[0], 3);
+    let found: Vec<_> = near.iter().map(|(id, _)| *id).collect();
+    assert_eq!(found, [ids[1], ids[3], ids[2]]);
+    assert!((near[1].1 - 0.3f32.cos()).abs() < 1e-3);
 }

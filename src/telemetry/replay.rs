@@ -25,6 +25,9 @@ fn limiter_state(state: LimiterState) -> &'static str {
 /// Writes what replay holds and has counted.
 pub fn collect_replay(page: &mut Exposition, replay: &ReplaySnapshot) {
     page.put(&table::REPLAY_SAMPLES, &[], replay.samples as f64);
+    page.put(&table::REPLAY_FRESH, &[], replay.fresh as f64);
+    page.put(&table::REPLAY_WITH_FEATURE, &[], replay.with_feature as f64);
+    page.put(&table::REPLAY_RATIO, &[], replay.samples_per_insert_wanted);
     page.put(&table::REPLAY_SEGMENTS, &[], replay.segments as f64);
     page.put(&table::REPLAY_BYTES, &[], replay.bytes as f64);
     page.put(&table::REPLAY_CAPACITY, &[], replay.capacity_bytes as f64);
@@ -41,6 +44,10 @@ pub fn collect_replay(page: &mut Exposition, replay: &ReplaySnapshot) {
     );
     page.put(&table::REPLAY_WAIT, &["insert"], replay.insert_wait.as_secs_f64());
     page.put(&table::REPLAY_WAIT, &["sample"], replay.sample_wait.as_secs_f64());
+    page.put(&table::REPLAY_DRAWN_AGE, &[], replay.drawn_age_seconds);
+    if let Some(redundancy) = replay.redundancy {
+        page.put(&table::REPLAY_REDUNDANCY, &[], f64::from(redundancy));
+    }
     let now = limiter_state(replay.limiter);
     for state in LIMITER_STATES {
         page.put(

@@ -54,6 +54,10 @@ impl Kind {
 
 /// A training step: micro on a GPU to paper on a CPU.
 const STEP_SECONDS: &[f64] = &[0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
+/// A part of a step.
+const PHASE_SECONDS: &[f64] = &[
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
+];
 /// A snapshot: a few MB on a local disk to GB on a slow one.
 const CHECKPOINT_SECONDS: &[f64] = &[0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
 
@@ -154,12 +158,18 @@ metrics! {
     // replay
     REPLAY_SAMPLES = "comove_replay_samples", Kind::Gauge, Count, [],
         "Samples in replay.";
+    REPLAY_FRESH = "comove_replay_fresh_samples", Kind::Gauge, Count, [],
+        "Samples in replay that were never drawn.";
+    REPLAY_WITH_FEATURE = "comove_replay_samples_with_feature", Kind::Gauge, Count, [],
+        "Samples in replay whose feature is known, because they were trained on.";
     REPLAY_SEGMENTS = "comove_replay_segments", Kind::Gauge, Count, [],
         "Segments that the samples in replay come from.";
     REPLAY_BYTES = "comove_replay_bytes", Kind::Gauge, Bytes, [],
         "Memory of the samples in replay.";
     REPLAY_CAPACITY = "comove_replay_capacity_bytes", Kind::Gauge, Bytes, [],
         "Memory that the samples in replay may take.";
+    REPLAY_RATIO = "comove_replay_samples_per_insert", Kind::Gauge, Plain, [],
+        "How often a sample is to be trained on, on average: the ratio that the limiter keeps, as it is set now.";
     REPLAY_INSERTED = "comove_replay_inserted_total", Kind::Counter, Count, [],
         "Samples that replay took.";
     REPLAY_SAMPLED = "comove_replay_sampled_total", Kind::Counter, Count, [],
@@ -176,6 +186,10 @@ metrics! {
         "Time that inserts waited for training (insert), and training for samples (sample).";
     REPLAY_LIMITER = "comove_replay_limiter_state", Kind::Gauge, Plain, ["state"],
         "1 for what the samples-per-insert limiter does now, 0 for everything else.";
+    REPLAY_DRAWN_AGE = "comove_replay_drawn_age_seconds_total", Kind::Counter, Seconds, [],
+        "Age of the samples drawn, since they arrived, all draws together; divided by the samples drawn: their mean age.";
+    REPLAY_REDUNDANCY = "comove_replay_redundancy_ratio", Kind::Gauge, Ratio, [],
+        "How alike the samples in replay are: the cosine between a trained sample's feature and the nearest other, a running mean.";
     REPLAY_OLDEST = "comove_replay_oldest_arrival_timestamp_seconds", Kind::Gauge, Seconds, [],
         "When the oldest sample in replay arrived.";
     REPLAY_NEWEST = "comove_replay_newest_arrival_timestamp_seconds", Kind::Gauge, Seconds, [],
@@ -201,9 +215,15 @@ metrics! {
     TRAIN_EFFECTIVE_RANK = "comove_train_effective_rank", Kind::Gauge, Plain, [],
         "How many dimensions the last 256 pooled features use: near 1 when they collapse to a line.";
     TRAIN_STEP_SECONDS = "comove_train_step_seconds", Kind::Histogram(STEP_SECONDS), Seconds, [],
-        "Time of an optimiser step, without the wait for its data; the mean of each report, once for each of its steps.";
+        "Time of an optimiser step, without the wait for its data. On a GPU the mean of each report, once for each of its steps.";
     TRAIN_DATA_WAIT_SECONDS = "comove_train_data_wait_seconds", Kind::Histogram(STEP_SECONDS), Seconds, [],
-        "Time that a step waited for its batch; the mean of each report, once for each of its steps.";
+        "Time that a step waited for its batch.";
+    TRAIN_PHASE_SECONDS = "comove_train_phase_seconds", Kind::Histogram(PHASE_SECONDS), Seconds, ["phase"],
+        "Time of each part of a step: wait, copy, augment, forward, backward, optimiser, bookkeeping. On a GPU of the last step before each report.";
+    TRAIN_PREQUENTIAL = "comove_train_prequential_loss", Kind::Gauge, Plain, ["task"],
+        "Loss of the samples that were used for the first time since the report before, taken before the step learned from them.";
+    TRAIN_PREQUENTIAL_SAMPLES = "comove_train_prequential_samples_total", Kind::Counter, Count, [],
+        "Samples that were trained on for the first time.";
     TRAIN_LEARNING_RATE = "comove_train_learning_rate", Kind::Gauge, Plain, [],
         "Learning rate at the last report.";
     TRAIN_GRADIENT_NORM = "comove_train_gradient_norm", Kind::Gauge, Plain, [],

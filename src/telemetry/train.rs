@@ -4,13 +4,14 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use metrics::{Counter, Histogram};
 
 use super::{Registry, table};
-use crate::train::StepReport;
+use crate::train::{PhaseSeconds, StepReport};
 
 /// What training says of itself.
 pub struct TrainMetrics {
     registry: Registry,
     steps: Counter,
     samples: Counter,
+    first_uses: Counter,
     step_seconds: Histogram,
     data_wait_seconds: Histogram,
     /// Step and samples at the last report.
@@ -26,9 +27,24 @@ impl TrainMetrics {
             registry: registry.clone(),
             steps: registry.counter(&table::TRAIN_STEPS, &[]),
             samples: registry.counter(&table::TRAIN_SAMPLES, &[]),
+            first_uses: registry.counter(&table::TRAIN_PREQUENTIAL_SAMPLES, &[]),
             step_seconds: registry.histogram(&table::TRAIN_STEP_SECONDS, &[]),
             data_wait_seconds: registry.histogram(&table::TRAIN_DATA_WAIT_SECONDS, &[]),
             before: Mutex::new((first_step, None)),
+        }
+    }
+
+    /// A step is done.
+    pub fn stepped(&self, waited: f64, phases: Option<&PhaseSeconds>) {
+        self.data_wait_seconds.record(waited);
+        let Some(phases) = phases else {
+            return;
+        };
+        // The report adds the steps that were not taken apart.
+        self.step_seconds.record(phases.step());
+        for (phase, seconds) in phases.each() {
+            let histogram = self.registry.histogram(&table::TRAIN_PHASE_SECONDS, &[phase]);
+            histogram.record(seconds);
         }
     }
 
@@ -49,12 +65,14 @@ impl TrainMetrics {
         self.steps.increment(steps);
         self.samples
             .increment(report.samples.saturating_sub(samples_before));
-        if steps > 0 {
-            let count = usize::try_from(steps).unwrap_or(usize::MAX);
-            self.step_seconds.record_many(report.step_seconds, count);
-            self.data_wait_seconds
-                .record_many(report.data_wait_seconds / steps as f64, count);
+        let untimed = report.steps.saturating_sub(report.timed_steps);
+        if untimed > 0 {
+            let timed = report.phases.step() * report.timed_steps as f64;
+            let left = (report.step_seconds * report.steps as f64 - timed).max(0.0);
+            let count = usize::try_from(untimed).unwrap_or(usize::MAX);
+            self.step_seconds.record_many(left / untimed as f64, count);
         }
+        self.first_uses.increment(report.prequential_samples);
         // Registered only now: a resumed run's count goes on where it was, and does not seem to leap up from 0.
         self.registry
             .counter(&table::TRAIN_NONFINITE, &[])
@@ -72,6 +90,8 @@ impl TrainMetrics {
             self.registry.gauge(metric, &[]).set(value);
         }
         let by_task = [
+            (&table::TRAIN_PREQUENTIAL, "context", report.prequential_context),
+            (&table::TRAIN_PREQUENTIAL, "motion", report.prequential_motion),
             (&table::TRAIN_LOSS, "joint", report.loss),
             (&table::TRAIN_LOSS, "context", report.context_loss),
             (&table::TRAIN_LOSS, "motion", report.motion_loss),
@@ -98,6 +118,7 @@ mod tests {
         StepReport {
             step,
             samples,
+            steps: 10,
             loss: 2.0,
             context_loss: 1.5,
             motion_loss: 2.5,
@@ -115,6 +136,8 @@ mod tests {
             learning_rate: 0.1,
             grad_norm: 3.0,
             nonfinite_steps: 1,
+            prequential_samples: 3,
+            ..StepReport::default()
         }
     }
 
@@ -123,6 +146,21 @@ mod tests {
         let registry = Registry::new(UNIX_EPOCH);
         let train = TrainMetrics::new(&registry, 100);
         assert!(!registry.render().contains("comove_train_nonfinite_steps_total 0"));
+        let phases = PhaseSeconds {
+            wait: 0.5,
+            forward: 0.1,
+            backward: 0.2,
+            ..PhaseSeconds::default()
+        };
+        for step in 0..20 {
+            // As on a GPU, where the last step of each report is taken apart.
+            train.stepped(0.5, (step % 10 == 9).then_some(&phases));
+        }
+        let report = |step, samples| StepReport {
+            timed_steps: 1,
+            phases,
+            ..report(step, samples)
+        };
         train.report(&report(110, 880), UNIX_EPOCH + Duration::from_secs(9));
         train.report(&report(120, 960), UNIX_EPOCH + Duration::from_secs(10));
         let page = registry.render();
@@ -133,7 +171,11 @@ mod tests {
             "comove_train_nonfinite_steps_total 1",
             "comove_train_last_step_timestamp_seconds 10",
             "comove_train_step_seconds_count 20",
-            "comove_train_data_wait_seconds_sum 5",
+            "comove_train_step_seconds_sum 5",
+            "comove_train_data_wait_seconds_sum 10",
+            "comove_train_phase_seconds_count{phase=\"backward\"} 2",
+            "comove_train_phase_seconds_sum{phase=\"backward\"} 0.4",
+            "comove_train_prequential_samples_total 6",
             "comove_train_loss{task=\"joint\"} 2",
             "comove_train_top1_ratio{task=\"motion\"} NaN",
         ] {

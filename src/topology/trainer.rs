@@ -78,15 +78,17 @@ pub(super) fn follow_trainer(
     let follow = move || {
         for event in said {
             match event {
+                TrainEvent::Stepped { waited, phases } => train.stepped(waited, phases.as_ref()),
+                TrainEvent::LearningRateSet(rate) => tracing::info!(rate, "the learning rate was set"),
                 TrainEvent::Report(report) => {
                     train.report(&report, SystemTime::now());
                     tracing::info!(
                         step = report.step,
-                        loss = format_args!("{:.3}", report.loss),
-                        context = format_args!("{:.3}", report.context_loss),
-                        motion = format_args!("{:.3}", report.motion_loss),
-                        context_top1 = format_args!("{:.2}", report.context_top1),
-                        motion_top1 = format_args!("{:.3}", report.motion_top1),
+                        loss = %told(report.loss, 3),
+                        context = %told(report.context_loss, 3),
+                        motion = %told(report.motion_loss, 3),
+                        context_top1 = %told(report.context_top1, 2),
+                        motion_top1 = %told(report.motion_top1, 3),
                         samples_per_second = format_args!("{:.1}", report.samples_per_second),
                         "trained"
                     );
@@ -148,5 +150,13 @@ pub(super) fn reason_of(end: &EndReason) -> String {
         EndReason::Stopped => "training was told to stop".to_owned(),
         EndReason::MaxSteps => "the limit of steps is reached".to_owned(),
         EndReason::DataEnded(why) => why.clone(),
+    }
+}
+
+/// A figure for the log; NaN is that of a task that had nothing to compare.
+fn told(figure: f64, digits: usize) -> String {
+    match figure.is_nan() {
+        true => "nothing to compare".to_owned(),
+        false => format!("{figure:.digits$}"),
     }
 }

@@ -3,7 +3,7 @@ use std::{any::Any, panic, panic::AssertUnwindSafe, path::PathBuf, thread};
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 
 use super::run::Run;
-use super::{BatchSource, StepReport, TrainConfig, TrainError};
+use super::{BatchSource, PhaseSeconds, RateChange, StepReport, TrainConfig, TrainError};
 use crate::checkpoint::{CheckpointConfig, Written};
 
 /// What the trainer's thread is made of.
@@ -33,6 +33,8 @@ pub enum Command {
     Pause,
     /// Go on.
     Resume,
+    /// Change the learning rate, and answer with the one in force, or with what is wrong with it.
+    SetLearningRate(RateChange, Sender<Result<f64, String>>),
     /// Write a last snapshot and end.
     Stop,
 }
@@ -40,6 +42,13 @@ pub enum Command {
 /// What happened.
 #[derive(Clone, Debug, PartialEq)]
 pub enum TrainEvent {
+    /// A step is done.
+    Stepped {
+        /// Seconds of waiting for its batch.
+        waited: f64,
+        /// Where its time went. On a GPU only the last step before a report is taken apart: it costs waiting.
+        phases: Option<PhaseSeconds>,
+    },
     /// How the last steps went.
     Report(StepReport),
     /// A snapshot is on disk.
@@ -60,6 +69,8 @@ pub enum TrainEvent {
     Paused,
     /// Training goes on.
     Resumed,
+    /// The learning rate was changed to this, without the schedule's factor.
+    LearningRateSet(f64),
 }
 
 /// Why training ended in good order.
@@ -131,6 +142,14 @@ impl TrainHandle {
     pub fn snapshot(&self) -> Receiver<Result<Written, String>> {
         let (reply, answer) = bounded(1);
         self.send(Command::Snapshot(reply));
+        answer
+    }
+
+    /// Changes the learning rate from the next step on. The answer is the rate in force without the schedule's factor, or what is
+    /// wrong; the channel closes unanswered if the trainer has ended.
+    pub fn set_learning_rate(&self, change: RateChange) -> Receiver<Result<f64, String>> {
+        let (reply, answer) = bounded(1);
+        self.send(Command::SetLearningRate(change, reply));
         answer
     }
 

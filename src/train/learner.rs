@@ -4,8 +4,12 @@ use rand::{RngCore, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tch::{Device, Tensor};
 
+use super::outcome::{FeatureProjection, PendingOutcomes};
 use super::tally::{Figures, Tally};
-use super::{Batch, Optimizer, SampleDraw, TrainConfig, TrainError, TrainState, augment};
+use super::{
+    Batch, Optimizer, PhaseClock, RateChange, RateSet, SampleDraw, SampleOutcome, TrainConfig, TrainError,
+    TrainState, augment,
+};
 use crate::checkpoint::{NamedTensor, Resumable, Snapshot};
 use crate::loss::joint_loss;
 use crate::model::{Model, Pass, Precision};
@@ -23,6 +27,9 @@ pub struct Learner {
     samples: u64,
     nonfinite_steps: u64,
     tally: Tally,
+    rate: Option<RateSet>,
+    projection: FeatureProjection,
+    pending: Vec<PendingOutcomes>,
 }
 
 /// Distinguishes the generator of the run from that of the initial weights, which has the same seed.
@@ -36,6 +43,7 @@ impl Learner {
         let optimizer = Optimizer::new(config.optimizer(), config.weight_decay(), model.store());
         let mut rng = ChaCha8Rng::seed_from_u64(config.seed);
         rng.set_stream(RUN_STREAM);
+        let projection = FeatureProjection::new(model.config().video_features(), device);
         Ok(Self {
             precision: config.precision_on(device),
             config: config.clone(),
@@ -46,6 +54,9 @@ impl Learner {
             samples: 0,
             nonfinite_steps: 0,
             tally: Tally::new(device),
+            rate: None,
+            projection,
+            pending: Vec::new(),
         })
     }
 
@@ -88,6 +99,9 @@ impl Learner {
         learner.step = state.step;
         learner.samples = state.samples;
         learner.nonfinite_steps = state.nonfinite_steps;
+        // Whoever has changed the configured rate since wants that one.
+        let configured = config.learning_rate();
+        learner.rate = state.rate.filter(|set| set.configured == configured);
         Ok(learner)
     }
 
@@ -128,7 +142,17 @@ impl Learner {
     /// The learning rate of the next step.
     pub fn learning_rate(&self) -> f64 {
         let factor = self.config.schedule.factor(self.step, self.config.warmup_steps);
-        self.config.learning_rate() * factor
+        self.rate.map_or(self.config.learning_rate(), |set| set.rate) * factor
+    }
+
+    /// Changes the learning rate from the next step on; gives the one in force, without the schedule's factor.
+    ///
+    /// # Errors
+    /// A rate that is not a number above 0, with what would be right.
+    pub fn set_rate(&mut self, change: RateChange) -> Result<f64, String> {
+        let configured = self.config.learning_rate();
+        self.rate = RateSet::after(change, self.rate, configured)?;
+        Ok(self.rate.map_or(configured, |set| set.rate))
     }
 
     /// Learns from one batch. On CUDA it returns while the device still computes.
@@ -136,8 +160,14 @@ impl Learner {
     /// # Errors
     /// Samples that do not fit the networks; nothing has changed then.
     pub fn learn(&mut self, samples: &[Arc<Sample>]) -> Result<(), TrainError> {
+        self.learn_timed(samples, &mut PhaseClock::idle())
+    }
+
+    /// As [`Self::learn`], and says where the time went.
+    pub fn learn_timed(&mut self, samples: &[Arc<Sample>], clock: &mut PhaseClock) -> Result<(), TrainError> {
         let device = self.model.device();
         let batch = Batch::gather(samples, self.model.config(), device)?;
+        clock.lap(|seconds| &mut seconds.copy);
         let draws: Vec<SampleDraw> = batch
             .source_sizes
             .iter()
@@ -148,13 +178,16 @@ impl Learner {
             tch::manual_seed((self.rng.next_u64() >> 1) as i64);
         }
         let views = augment(&batch, &draws, self.model.config());
+        clock.lap(|seconds| &mut seconds.augment);
         let store = self.model.store();
         let before = store.statistics_before();
         let embeddings = self.model.forward(&views, Pass::train(self.precision))?;
         let loss = joint_loss(&embeddings, &batch.scenes);
+        clock.lap(|seconds| &mut seconds.forward);
 
         let trained: Vec<&Tensor> = store.trained_parameters().map(|p| &p.tensor).collect();
         let gradients = Tensor::f_run_backward(&[&loss.total], &trained, false, false)?;
+        clock.lap(|seconds| &mut seconds.backward);
         let gradient = store.flatten(&gradients);
         let norm = gradient.norm();
         let finite = norm.isfinite().logical_and(&loss.total.isfinite());
@@ -162,10 +195,22 @@ impl Learner {
         let learning_rate = self.learning_rate();
         self.optimizer.step(store, &clipped, learning_rate, &finite);
         store.settle_statistics(before, &finite);
+        clock.lap(|seconds| &mut seconds.optimiser);
         self.tally.add(&loss, &norm, &finite, &embeddings.pooled);
+        self.pending.push(PendingOutcomes::new(
+            samples.iter().map(|sample| sample.id).collect(),
+            &loss.by_sample(),
+            &self.projection.apply(&embeddings.pooled),
+        ));
         self.step += 1;
         self.samples += samples.len() as u64;
         Ok(())
+    }
+
+    /// What the steps since the last call made of their samples, in order. Waits for the device.
+    pub fn take_outcomes(&mut self) -> Vec<SampleOutcome> {
+        let pending = std::mem::take(&mut self.pending);
+        pending.into_iter().flat_map(PendingOutcomes::fetch).collect()
     }
 
     /// Steps since the figures were last taken.
@@ -198,6 +243,7 @@ impl Learner {
             nonfinite_steps: self.nonfinite_steps + self.tally.nonfinite_steps(),
             optimizer: self.optimizer.kind(),
             rng: self.rng.clone(),
+            rate: self.rate,
         };
         Ok(Snapshot {
             step: self.step,

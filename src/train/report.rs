@@ -1,12 +1,28 @@
 use serde::{Deserialize, Serialize};
 
+use super::PhaseSeconds;
+
 /// How training went since the last report. Averages over its steps; NaN where a task had nothing to compare.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct StepReport {
     /// Steps finished, over all runs.
     pub step: u64,
     /// Samples trained on, over all runs, each as often as it was drawn.
     pub samples: u64,
+    /// Steps that this report is about.
+    pub steps: u64,
+    /// Those of them that `phases` is about: all on a CPU, the last on a GPU.
+    pub timed_steps: u64,
+    /// Where the time of a step went, averaged over the timed ones.
+    pub phases: PhaseSeconds,
+    /// Samples of these steps that were used for the first time.
+    pub prequential_samples: u64,
+    /// The context loss of those samples, nats: what the networks made of samples that they had never been trained on. It comes
+    /// from the forward pass of the step itself, before its update; the batch that they are compared with holds older samples too.
+    pub prequential_context: f64,
+    /// The same of the motion loss.
+    pub prequential_motion: f64,
     /// The joint loss, nats.
     pub loss: f64,
     /// The context loss, nats.

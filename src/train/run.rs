@@ -1,14 +1,19 @@
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crossbeam_channel::{Receiver, Sender, TryRecvError};
 use tch::{Cuda, Device};
 
 use super::handle::{Command, EndReason, TrainEvent, TrainSummary, TrainerParts};
-use super::{BatchSource, Learner, NoData, StepReport, TrainConfig, TrainError, open_device};
+use super::{
+    BatchSource, Learner, NoData, PhaseClock, PhaseSeconds, SampleOutcome, StepReport, TrainConfig,
+    TrainError, open_device,
+};
 use crate::checkpoint::{
     CheckpointConfig, CheckpointError, CheckpointFolder, Forgotten, SnapshotWriter, WriteJob, WriteOutcome,
     Written, load_for_resume, load_samples,
 };
+use crate::replay::Sample;
 
 /// How long a command may have to wait for a batch that does not come.
 const BATCH_PATIENCE: Duration = Duration::from_millis(100);
@@ -51,6 +56,48 @@ struct Interval {
     began: Instant,
     waited: Duration,
     samples: u64,
+    /// Sums over the steps that were taken apart.
+    phases: PhaseSeconds,
+    timed_steps: u64,
+    first_uses: FirstUses,
+}
+
+/// Losses of samples at their first use.
+#[derive(Default)]
+struct FirstUses {
+    samples: u64,
+    context: Mean,
+    motion: Mean,
+}
+
+#[derive(Default)]
+struct Mean {
+    sum: f64,
+    count: u64,
+}
+
+impl Mean {
+    fn add(&mut self, value: Option<f32>) {
+        if let Some(value) = value {
+            self.sum += f64::from(value);
+            self.count += 1;
+        }
+    }
+
+    /// NaN of nothing.
+    fn value(&self) -> f64 {
+        self.sum / self.count as f64
+    }
+}
+
+impl FirstUses {
+    fn add(&mut self, outcomes: &[SampleOutcome], first: &[bool]) {
+        for (outcome, _) in outcomes.iter().zip(first).filter(|(_, first)| **first) {
+            self.samples += 1;
+            self.context.add(outcome.context_loss);
+            self.motion.add(outcome.motion_loss);
+        }
+    }
 }
 
 impl Interval {
@@ -59,6 +106,9 @@ impl Interval {
             began: Instant::now(),
             waited: Duration::ZERO,
             samples: 0,
+            phases: PhaseSeconds::default(),
+            timed_steps: 0,
+            first_uses: FirstUses::default(),
         }
     }
 }
@@ -144,6 +194,8 @@ impl Run {
     /// Trains until there is a reason not to. `step` follows the steps finished, for whoever catches a panic.
     pub(super) fn finish(mut self, step: &mut u64) -> Result<TrainSummary, TrainError> {
         self.interval = Interval::begin();
+        // Of the step to come: it may be asked for more than once.
+        let mut waited = Duration::ZERO;
         let reason = loop {
             if let Some(reason) = self.obey() {
                 break reason;
@@ -158,12 +210,11 @@ impl Run {
             }
             let asked_at = Instant::now();
             let batch = self.source.next_batch(self.config.batch_size(), BATCH_PATIENCE);
-            self.interval.waited += asked_at.elapsed();
+            waited += asked_at.elapsed();
             match batch {
                 Ok(samples) => {
-                    self.learner.learn(&samples)?;
+                    self.take_step(&samples, std::mem::take(&mut waited))?;
                     *step = self.learner.step();
-                    self.interval.samples += samples.len() as u64;
                 }
                 Err(NoData::NotYet) => continue,
                 Err(NoData::Ended(why)) => break EndReason::DataEnded(why),
@@ -174,6 +225,35 @@ impl Run {
             }
         };
         self.end(reason)
+    }
+
+    fn take_step(&mut self, samples: &[Arc<Sample>], waited: Duration) -> Result<(), TrainError> {
+        // A GPU is waited for at a report anyway: the step before it may be taken apart, and what steps made of their samples
+        // brought to the host.
+        let reported = self.learner.unreported_steps() + 1 >= self.config.report_every;
+        let synchronous = reported || !self.device.is_cuda();
+        let mut clock = PhaseClock::start(waited, self.device, synchronous);
+        self.learner.learn_timed(samples, &mut clock)?;
+        if synchronous {
+            self.tell_source();
+        }
+        let phases = clock.finish();
+        self.interval.waited += waited;
+        self.interval.samples += samples.len() as u64;
+        if let Some(phases) = &phases {
+            self.interval.phases.add(phases);
+            self.interval.timed_steps += 1;
+        }
+        let waited = waited.as_secs_f64();
+        (self.on_event)(TrainEvent::Stepped { waited, phases });
+        Ok(())
+    }
+
+    /// Tells the source of batches what became of them.
+    fn tell_source(&mut self) {
+        let outcomes = self.learner.take_outcomes();
+        let first = self.source.learned(&outcomes);
+        self.interval.first_uses.add(&outcomes, &first);
     }
 
     /// Obeys all commands that are there; while paused, waits for one.
@@ -202,6 +282,13 @@ impl Run {
                     (self.on_event)(TrainEvent::Resumed);
                 }
                 Ok(Command::Pause | Command::Resume) => {}
+                Ok(Command::SetLearningRate(change, reply)) => {
+                    let set = self.learner.set_rate(change);
+                    if let Ok(rate) = &set {
+                        (self.on_event)(TrainEvent::LearningRateSet(*rate));
+                    }
+                    let _ = reply.send(set);
+                }
                 Ok(Command::Snapshot(reply)) => match &mut self.snapshots {
                     Some(snapshots) => snapshots.asked.push(reply),
                     None => {
@@ -282,6 +369,7 @@ impl Run {
     fn report_now(&mut self) {
         let steps = self.learner.unreported_steps();
         let learning_rate = self.learner.learning_rate();
+        self.tell_source();
         // Waits for the device: what follows is measured after the work is done.
         let figures = self.learner.take_figures();
         let interval = std::mem::replace(&mut self.interval, Interval::begin());
@@ -290,6 +378,12 @@ impl Run {
         let report = StepReport {
             step: self.learner.step(),
             samples: self.learner.samples(),
+            steps,
+            timed_steps: interval.timed_steps,
+            phases: interval.phases.divided_by(interval.timed_steps),
+            prequential_samples: interval.first_uses.samples,
+            prequential_context: interval.first_uses.context.value(),
+            prequential_motion: interval.first_uses.motion.value(),
             loss: figures.loss,
             context_loss: figures.context.loss,
             motion_loss: figures.motion.loss,

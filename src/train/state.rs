@@ -1,7 +1,7 @@
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-use super::OptimizerKind;
+use super::{OptimizerKind, RateSet};
 
 /// `state.json` of a snapshot: what training goes on from beside the tensors. The schedule is a function of `step`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -17,4 +17,7 @@ pub struct TrainState {
     pub optimizer: OptimizerKind,
     /// Draws the augmentation, and seeds libtorch where there is dropout.
     pub rng: ChaCha8Rng,
+    /// The learning rate, where it was set while training ran.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate: Option<RateSet>,
 }

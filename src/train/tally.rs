@@ -162,6 +162,7 @@ mod tests {
             top1: Tensor::from(0.5f32),
             chance: Tensor::from(0.25f32),
             queries: Tensor::from(queries as f32),
+            by_query: Tensor::from(value as f32),
         };
         JointLoss {
             total: Tensor::from(value as f32),

@@ -28,6 +28,9 @@ pub struct PolicyState {
     pub eviction: Value,
     /// Of [`Sampling`](crate::replay::Sampling).
     pub sampling: Value,
+    /// Which samples were never drawn, and the features of those that were.
+    #[serde(default)]
+    pub uses: Value,
 }
 
 /// Counters, limiter, random generator and the streams' cursors.
@@ -121,7 +124,7 @@ impl Replay {
                 );
                 this.evicted += let_go;
             }
-            this.limiter.import(&state.limiter);
+            this.limiter.import(&state.limiter, &self.config);
         }
         drop(inner);
         self.stored.notify_all();

@@ -6,8 +6,8 @@ use crossbeam_channel::{Receiver, unbounded};
 
 use super::super::moving_patterns::MovingPatterns;
 use super::super::{
-    BatchSource, Command, DeviceChoice, EndReason, NoData, TrainConfig, TrainError, TrainEvent, TrainHandle,
-    TrainerParts, spawn,
+    BatchSource, Command, DeviceChoice, EndReason, NoData, RateChange, SampleOutcome, TrainConfig,
+    TrainError, TrainEvent, TrainHandle, TrainerParts, spawn,
 };
 use super::tiny;
 use crate::checkpoint::{CheckpointConfig, list, verify};
@@ -273,4 +273,99 @@ fn a_source_that_fails_a_sample_that_does_not_fit_and_a_panic_end_the_run_with_a
     };
     assert_eq!(step, 2);
     assert!(message.contains("must match the size"), "{message}");
+}
+
+#[test]
+fn the_learning_rate_is_set_while_running_and_outlives_the_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let (handle, seen) = started(tiny(), Some(folder.path()));
+    let configured = tiny().learning_rate();
+    let answer = |change| handle.set_learning_rate(change).recv_timeout(PATIENCE).unwrap();
+    assert_eq!(answer(RateChange::Times(0.5)), Ok(0.5 * configured));
+    assert_eq!(answer(RateChange::To(0.125)), Ok(0.125));
+    assert!(answer(RateChange::To(-1.0)).unwrap_err().contains("is -1"));
+    wait_for(&seen, |event| *event == TrainEvent::LearningRateSet(0.125));
+    let report = wait_for(
+        &seen,
+        |event| matches!(event, TrainEvent::Report(report) if report.step >= 6),
+    );
+    assert!(matches!(report, TrainEvent::Report(report) if report.learning_rate == 0.125));
+    handle.send(Command::Stop);
+    handle.join().unwrap();
+    let resumed = |config: TrainConfig| {
+        let (mut parts, seen) = parts(config, Some(folder.path()));
+        parts.resume = Some(folder.path().to_owned());
+        let handle = spawn(parts).unwrap();
+        let report = wait_for(&seen, |event| matches!(event, TrainEvent::Report(_)));
+        handle.send(Command::Stop);
+        handle.join().unwrap();
+        match report {
+            TrainEvent::Report(report) => report.learning_rate,
+            _ => unreachable!("it was waited for"),
+        }
+    };
+    assert_eq!(resumed(tiny()), 0.125);
+    let newly_configured = TrainConfig {
+        learning_rate: Some(0.25),
+        ..tiny()
+    };
+    assert_eq!(
+        resumed(newly_configured),
+        0.25,
+        "the configuration has the last word"
+    );
+}
+
+/// Says of every second sample that it is new, and keeps what it is told.
+struct Listening(MovingPatterns, crossbeam_channel::Sender<Vec<SampleOutcome>>);
+
+impl BatchSource for Listening {
+    fn next_batch(&mut self, batch_size: usize, timeout: Duration) -> Result<Vec<Arc<Sample>>, NoData> {
+        self.0.next_batch(batch_size, timeout)
+    }
+
+    fn learned(&mut self, outcomes: &[SampleOutcome]) -> Vec<bool> {
+        self.1.send(outcomes.to_vec()).unwrap();
+        (0..outcomes.len()).map(|index| index % 2 == 0).collect()
+    }
+}
+
+#[test]
+fn the_source_is_told_every_step_and_the_report_averages_first_uses() {
+    let (told, hear) = unbounded();
+    let (mut parts, seen) = parts(steps(2), None);
+    let patterns = MovingPatterns::new(Preset::Micro.sample_spec(), 1);
+    parts.source = Box::new(Listening(patterns, told));
+    let summary = spawn(parts).unwrap().join().unwrap();
+    let heard: Vec<_> = hear.iter().collect();
+    assert_eq!(heard.iter().map(Vec::len).collect::<Vec<_>>(), [2, 2, 0]);
+    for outcome in heard.iter().flatten() {
+        let length: f32 = outcome.feature.iter().map(|value| value * value).sum();
+        assert!((length - 1.0).abs() < 1e-4, "{length}");
+        assert_eq!(outcome.feature.len(), 128);
+    }
+    let report = summary.report.unwrap();
+    assert_eq!(
+        (report.prequential_samples, report.steps, report.timed_steps),
+        (2, 2, 2)
+    );
+    let mean = |loss: fn(&SampleOutcome) -> Option<f32>| {
+        f64::from(
+            heard[0..2]
+                .iter()
+                .map(|step| loss(&step[0]).unwrap())
+                .sum::<f32>(),
+        ) / 2.0
+    };
+    assert!((report.prequential_context - mean(|outcome| outcome.context_loss)).abs() < 1e-6);
+    assert!((report.prequential_motion - mean(|outcome| outcome.motion_loss)).abs() < 1e-6);
+    let phases = report.phases;
+    assert!(
+        phases.each()[1..].iter().all(|(_, seconds)| *seconds > 0.0),
+        "{phases:?}"
+    );
+    let stepped = seen
+        .iter()
+        .filter(|event| matches!(event, TrainEvent::Stepped { .. }));
+    assert_eq!(stepped.count(), 2);
 }
