@@ -12,6 +12,7 @@ mod check;
 mod checkpoint;
 mod eval;
 mod inspect;
+mod progress;
 mod run;
 mod status;
 mod synth;

@@ -16,6 +16,8 @@ const POINT_EVERY: Duration = Duration::from_secs(5);
 const POINTS_KEPT: usize = 720;
 /// Samples of a stream that are shown.
 const SAMPLES_SHOWN: usize = 6;
+/// Neighbours of the newest sample that are shown.
+const NEIGHBOURS_SHOWN: usize = 6;
 /// A decoder that takes longer for one key frame hangs.
 const STILL_PATIENCE: Duration = Duration::from_secs(5);
 /// Key frames are shown no wider.
@@ -121,11 +123,19 @@ impl Sight for Board {
     }
 
     fn neighbours(&self) -> Option<Neighbourhood> {
-        None
+        let newest = self.replay.newest_with_feature()?;
+        let nearest = self.replay.neighbours(newest.id, NEIGHBOURS_SHOWN);
+        Some(Neighbourhood {
+            of: card(&newest),
+            nearest: nearest
+                .into_iter()
+                .filter_map(|(id, cosine)| Some((card(&*self.replay.get(id)?), cosine)))
+                .collect(),
+        })
     }
 
     fn sample(&self, id: u64) -> Option<Arc<Sample>> {
-        self.replay.look_at(SampleId(id))
+        self.replay.get(SampleId(id))
     }
 
     fn strip_lengths(&self) -> (u32, u32) {

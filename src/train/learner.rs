@@ -196,6 +196,8 @@ impl Learner {
         self.optimizer.step(store, &clipped, learning_rate, &finite);
         store.settle_statistics(before, &finite);
         clock.lap(|seconds| &mut seconds.optimiser);
+        self.tally
+            .add_pairs(&embeddings.clip_context, &embeddings.key_frame, &finite);
         self.tally.add(&loss, &norm, &finite, &embeddings.pooled);
         self.pending.push(PendingOutcomes::new(
             samples.iter().map(|sample| sample.id).collect(),
