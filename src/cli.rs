@@ -25,7 +25,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::{Args, Parser, Subcommand};
 use comfy_table::Table;
-use comove::config::{Config, ConfigError, Overrides};
+use comove::config::{Config, ConfigError, ConfigSource, Overrides};
 use comove::server::ServerError;
 use comove::telemetry::LogError;
 use comove::topology::RunError;
@@ -95,6 +95,10 @@ struct ConfigArgs {
 
 impl ConfigArgs {
     fn load(&self) -> Result<Config, ConfigError> {
+        self.source().load()
+    }
+
+    fn source(&self) -> ConfigSource {
         let overrides = Overrides {
             sources: self.sources.clone(),
             preset: self.preset.clone(),
@@ -106,7 +110,10 @@ impl ConfigArgs {
             listen: self.listen.clone(),
             log_format: self.log_format.clone(),
         };
-        Config::load(self.config.as_deref(), &overrides)
+        ConfigSource {
+            path: self.config.clone(),
+            overrides,
+        }
     }
 }
 

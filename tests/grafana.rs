@@ -9,12 +9,12 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime};
 
 use comove::decode::DecodeSnapshot;
-use comove::ingest::{ByteBudget, Ledger, StreamName, StreamReport, StreamState, StreamStatus};
+use comove::ingest::{ByteBudget, Ledger, StreamName, StreamState};
 use comove::replay::{Replay, ReplayConfig};
 use comove::telemetry::table::{Kind, Metric, TABLE};
 use comove::telemetry::{
-    CheckpointMetrics, MemoryByOwner, Registry, TrainMetrics, collect_byte_budget, collect_decode,
-    collect_ledger, collect_memory, collect_replay, collect_scout, collect_source, collect_stream,
+    CheckpointMetrics, MemoryByOwner, Registry, SourceCounts, TrainMetrics, collect_byte_budget,
+    collect_decode, collect_ledger, collect_memory, collect_replay, collect_scout, collect_stream,
 };
 use comove::train::StepReport;
 use comove::window::ScoutSnapshot;
@@ -367,12 +367,17 @@ fn promtool_finds_nothing_to_say_about_the_metrics_page() {
     let replay = Replay::new(&config, 8, ChaCha8Rng::seed_from_u64(0)).unwrap();
     let mut scout = ScoutSnapshot::default();
     scout.errors.insert("corrupt", 1);
-    let status = a_status(ledger.snapshot());
+
     registry.collect_with(move |page| {
         collect_ledger(page, &name, &ledger.snapshot());
         collect_scout(page, &name, &scout);
-        collect_source(page, &name, &status);
-        collect_stream(page, &name, StreamState::Running, 1, 2);
+        let source = SourceCounts {
+            restarts: [("failed", 1)].into(),
+            passes: 1,
+            segments: 2,
+            ..SourceCounts::default()
+        };
+        collect_stream(page, &name, StreamState::Running, &source);
         collect_byte_budget(page, &ByteBudget::new(1000));
         collect_decode(page, &DecodeSnapshot::default());
         collect_replay(page, &replay.snapshot());
@@ -405,30 +410,6 @@ fn promtool_finds_nothing_to_say_about_the_metrics_page() {
     if let Some(output) = promtool(&["check", "metrics"], &page) {
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success() && said.trim().is_empty(), "{said}");
-    }
-}
-
-fn a_status(ledger: comove::ingest::LedgerSnapshot) -> StreamStatus {
-    StreamStatus {
-        report: StreamReport {
-            stream: "gate".to_owned(),
-            state: StreamState::Running,
-            reason: String::new(),
-            failed: false,
-            since_unix_ns: 0,
-        },
-        source: String::new(),
-        place: None,
-        size: None,
-        units: 1,
-        shed_units: 0,
-        segments: 2,
-        waiting: false,
-        restarts: 1,
-        failed_files: 0,
-        passes: 1,
-        leaked_pipelines: 0,
-        ledger,
     }
 }
 

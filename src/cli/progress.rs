@@ -135,8 +135,7 @@ impl Shown {
         self.streams.set_message(streams_line(now, before));
         self.learning.set_message(learning_line(&now.status));
         if let Some(checkpoint) = &now.status.checkpoint {
-            self.checkpoint
-                .set_length(checkpoint.every_seconds.ceil() as u64);
+            self.checkpoint.set_length(checkpoint.every_seconds.ceil() as u64);
             self.checkpoint
                 .set_position(checkpoint.age_seconds.min(checkpoint.every_seconds) as u64);
             self.checkpoint.set_message(checkpoint.to_string());

@@ -1,9 +1,10 @@
 use std::time::SystemTime;
 
 use clap::Args;
-use comove::telemetry::start_log;
+use comove::telemetry::{LogFormat, start_log_to};
 use comove::topology::{self, RunSummary};
 
+use super::progress::Progress;
 use super::{ConfigArgs, Failure};
 
 pub(super) const EXAMPLES: &str = "Examples:
@@ -12,7 +13,8 @@ pub(super) const EXAMPLES: &str = "Examples:
   comove run -c config/cameras.toml --resume=if-present   as a service
   comove run synthetic: --max-steps 200             no video at hand
 
-Signals: SIGINT, SIGTERM and SIGHUP end the run in good order (a second one at once), SIGUSR1 writes a checkpoint.";
+Signals: SIGINT and SIGTERM end the run in good order (a second one at once), SIGHUP reads the config again, SIGUSR1 writes a
+checkpoint.";
 
 /// Learn from streams, until they are over or told to stop.
 #[derive(Debug, Args)]
@@ -22,10 +24,17 @@ pub(super) struct RunArgs {
 }
 
 pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
-    let config = args.config.load()?;
-    start_log(&config.log)?;
+    let source = args.config.source();
+    let config = source.load()?;
+    // Whoever asks for plain or JSON lines on a terminal wants nothing between them.
+    let progress = Progress::new(matches!(config.log.format, LogFormat::Auto | LogFormat::Human));
+    let lines = progress.log_lines();
+    start_log_to(&config.log, move || lines.clone())?;
     let began = SystemTime::now();
-    tell(&topology::run(config)?, began);
+    let mut following = None;
+    let ended = topology::run_watched(config, source, |daemon| following = progress.follow(daemon));
+    drop(following);
+    tell(&ended?, began);
     Ok(())
 }
 

@@ -90,14 +90,16 @@ metrics! {
         "Access units that some stage still holds.";
     STREAM_STATE = "comove_stream_state", Kind::Gauge, Plain, ["stream", "state"],
         "1 for the state that the stream is in, 0 for every other.";
-    STREAM_RESTARTS = "comove_stream_restarts_total", Kind::Counter, Count, ["stream"],
-        "Times the stream's source was opened again after a failure; the log and the API say why.";
+    STREAM_RESTARTS = "comove_stream_restarts_total", Kind::Counter, Count, ["stream", "reason"],
+        "Times the stream's source was opened again, by the failure before (unreachable, stalled, no_video, ended, unusable, failed), or its whole group was started again (group: a defect in comove).";
     STREAM_FILES_FAILED = "comove_stream_files_failed_total", Kind::Counter, Count, ["stream"],
         "Files that could not be read, or not to their end; the log names each.";
     STREAM_PASSES = "comove_stream_passes_total", Kind::Counter, Count, ["stream"],
         "Passes over the stream's files that began.";
     STREAM_PIPELINES_LEFT = "comove_stream_pipelines_left_total", Kind::Counter, Count, ["stream"],
         "Pipelines that could not be stopped in time and were left behind.";
+    STREAM_PIPELINES_HANGING = "comove_stream_pipelines_hanging", Kind::Gauge, Count, ["stream"],
+        "Pipelines left behind that have not stopped since.";
     STREAM_LAST_UNIT = "comove_stream_last_access_unit_timestamp_seconds", Kind::Gauge, Seconds, ["stream"],
         "When the stream's newest access unit was looked at, 0 before the first.";
     STREAM_LAST_KEY_FRAME = "comove_stream_last_key_frame_timestamp_seconds", Kind::Gauge, Seconds, ["stream"],

@@ -8,11 +8,15 @@
 //! last snapshot stands.
 
 mod board;
+mod entry;
 mod error;
+mod member;
 mod outcome;
 mod prepare;
 mod provenance;
+mod roster;
 mod run;
+mod service;
 mod sight;
 mod signals;
 mod stream_group;
@@ -24,4 +28,4 @@ pub use error::RunError;
 pub use outcome::{RunSummary, StreamOutcome};
 pub use prepare::{CheckedSource, Prepared, prepare};
 pub use provenance::{Provenance, StreamProvenance};
-pub use run::run;
+pub use run::{run, run_watched};

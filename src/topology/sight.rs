@@ -62,13 +62,13 @@ impl Board {
     }
 
     fn remember(&self, at_unix_s: u64) {
-        let train = self.train().report.map(|report| TrainPoint {
+        let train = Board::train(self).report.map(|report| TrainPoint {
             step: report.step,
             losses: [report.loss, report.context_loss, report.motion_loss],
             top1: [report.context_top1, report.motion_top1],
             samples_per_second: report.samples_per_second,
         });
-        let streams = self.streams.iter().map(|stream| {
+        let streams = self.streams.all().into_iter().map(|stream| {
             let account = stream.ledger.snapshot();
             let dropped = Fate::ALL
                 .into_iter()
@@ -99,7 +99,11 @@ impl Sight for Board {
     }
 
     fn key_frame(&self, stream: &str) -> Option<KeyFrame> {
-        let entry = self.streams.iter().find(|entry| entry.name.as_str() == stream)?;
+        let entry = self
+            .streams
+            .all()
+            .into_iter()
+            .find(|entry| entry.name.as_str() == stream)?;
         let glimpse = entry.glimpse()?;
         // Held while decoding: whoever asks for the same meanwhile gets what comes of it.
         let mut shown = lock(&self.sightings.key_frames);
@@ -115,7 +119,12 @@ impl Sight for Board {
     }
 
     fn samples_of(&self, stream: &str) -> Vec<SampleCard> {
-        let Some(entry) = self.streams.iter().find(|entry| entry.name.as_str() == stream) else {
+        let Some(entry) = self
+            .streams
+            .all()
+            .into_iter()
+            .find(|entry| entry.name.as_str() == stream)
+        else {
             return Vec::new();
         };
         let newest = self.replay.newest_of(&entry.name, SAMPLES_SHOWN);

@@ -95,10 +95,12 @@ pub(super) fn follow_trainer(
                     board.trained(report);
                 }
                 TrainEvent::SnapshotWritten(written) => {
+                    board.checkpoint_tried(Some(written.step));
                     checkpoints.written(written.step, written.bytes, written.took, SystemTime::now());
                     tracing::info!(step = written.step, path = %written.path.display(), "checkpoint written");
                 }
                 TrainEvent::SnapshotFailed { step, reason } => {
+                    board.checkpoint_tried(None);
                     checkpoints.failed();
                     tracing::error!(
                         step,
@@ -109,8 +111,14 @@ pub(super) fn follow_trainer(
                 TrainEvent::PruneFailed { reason } => {
                     tracing::warn!(reason, "old checkpoints could not be deleted");
                 }
-                TrainEvent::Paused => tracing::info!("training pauses"),
-                TrainEvent::Resumed => tracing::info!("training goes on"),
+                TrainEvent::Paused => {
+                    board.training_pauses(true);
+                    tracing::info!("training pauses");
+                }
+                TrainEvent::Resumed => {
+                    board.training_pauses(false);
+                    tracing::info!("training goes on");
+                }
             }
         }
     };

@@ -51,6 +51,7 @@ fn at_a_glance(status: &StatusView) -> Markup {
     html! {
         p.glance {
             "comove " (status.version) " is " b { (status.state) } ", up for " (humantime::format_duration(uptime)) "."
+            @if let Some(due) = &status.checkpoint { " Checkpoints: " (due) "." }
             @if let Some(replay) = &status.replay {
                 " Replay holds " b { (replay.samples) } " samples, " (ByteSize(replay.bytes)) " of " (ByteSize(replay.capacity_bytes)) "."
             }

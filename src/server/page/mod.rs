@@ -32,6 +32,12 @@ use super::api::{Shared, ask};
 const POLICY: &str = "default-src 'none'; img-src 'self'; style-src 'self'; script-src 'self'; connect-src 'self'; \
                       base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
+/// Whether a person's browser sent this, which can ask for a password.
+pub(in crate::server) fn is_for_people(headers: &axum::http::HeaderMap) -> bool {
+    let accepted = headers.get(header::ACCEPT);
+    accepted.is_some_and(|kinds| kinds.to_str().is_ok_and(|kinds| kinds.contains("text/html")))
+}
+
 /// Every route of the page; they only read.
 pub(in crate::server) fn routes() -> Router<Shared> {
     Router::new()

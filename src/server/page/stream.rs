@@ -20,7 +20,12 @@ pub(super) fn page(facts: &Facts) -> Markup {
     let stream = &facts.stream;
     let content = html! {
         h1 { (stream.name) " " (state(&stream.state)) }
-        p.source { (stream.source) }
+        p.source {
+            (stream.source)
+            @if let Some(place) = &stream.place { br; "now " (place) }
+            @if let (Some(width), Some(height)) = (stream.width, stream.height) { br; (width) "×" (height) }
+        }
+        @if let Some(reason) = &stream.reason { p { (reason) } }
         p.why { (reasons(stream)) }
         section aria-labelledby="key-frame" {
             h2 id="key-frame" { "Newest key frame, and the motion after it" }

@@ -36,9 +36,21 @@ fn a_stream(name: &str, state: &str, error: Option<&str>) -> StreamView {
     StreamView {
         name: name.to_owned(),
         source: "rtsp://***@camera/".to_owned(),
+        origin: "config".to_owned(),
+        enabled: true,
         state: state.to_owned(),
+        reason: None,
+        since: None,
         last_error: error.map(str::to_owned),
+        place: None,
+        width: Some(320),
+        height: Some(240),
+        waiting: false,
         restarts: 3,
+        restarts_by_reason: BTreeMap::new(),
+        segments: 0,
+        failed_files: 0,
+        pipelines_left: 0,
         account: AccountView {
             received: 100,
             received_bytes: 1000,
@@ -62,6 +74,7 @@ fn facts(streams: Vec<StreamView>) -> fleet::Facts {
             streams: BTreeMap::new(),
             replay: None,
             train: None,
+            checkpoint: None,
         },
         streams,
         checkpoints: Ok(Vec::new()),
@@ -106,6 +119,8 @@ fn text_from_outside_cannot_become_markup() {
     let evil = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>";
     let mut stream = a_stream(evil, "running", Some(evil));
     stream.source = evil.to_owned();
+    stream.place = Some(evil.to_owned());
+    stream.reason = Some(evil.to_owned());
     stream.account.dropped.insert(evil.to_owned(), 1);
     stream.state = evil.to_owned();
     let mut facts = facts(vec![stream.clone()]);
