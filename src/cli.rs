@@ -11,6 +11,7 @@ macro_rules! say_as_is {
 mod check;
 mod checkpoint;
 mod eval;
+mod extract;
 mod inspect;
 mod progress;
 mod run;
@@ -48,6 +49,8 @@ enum Command {
     Check(check::CheckArgs),
     #[command(after_help = inspect::EXAMPLES)]
     Inspect(inspect::InspectArgs),
+    #[command(after_help = extract::EXAMPLES)]
+    Extract(extract::ExtractArgs),
     #[command(after_help = eval::EXAMPLES)]
     Eval(eval::EvalArgs),
     #[command(after_help = synth::EXAMPLES)]
@@ -188,6 +191,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Inspect(args) => inspect::run(&args),
+        Command::Extract(args) => extract::run(&args),
         Command::Eval(args) => eval::run(&args),
         Command::Synth(args) => synth::run(&args),
         Command::Checkpoint(args) => checkpoint::run(&args),

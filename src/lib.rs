@@ -26,6 +26,8 @@ pub mod synth;
 
 pub mod inspect;
 
+pub mod extract;
+
 pub mod telemetry;
 
 pub mod server;

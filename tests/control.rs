@@ -13,7 +13,7 @@ use program::{COMOVE, Place, Run, account};
 use serde_json::{Value, json};
 
 /// Slow enough to outlast a test, fast enough to show life.
-const LIVE: &str = "{ width = 64, height = 64, frame_rate = 10, live = true }";
+const LIVE: &str = "{ width = 64, height = 64, frame_rate = 10, scene_frames = 1000000, live = true }";
 
 /// Sends a changing call; the status and the answer.
 fn call(run: &mut Run, method: &str, path: &str, body: Option<&Value>) -> (u16, Value) {

@@ -35,7 +35,7 @@ fn camera() -> String {
 /// A camera that changes from one encoder to another when told: `second` takes what `first` took.
 fn changing(first: &str, second: &str) -> String {
     format!(
-        "( input-selector name=choice ! identity name=fault ! rtph264pay name=pay0 pt=96 config-interval=-1 \
+        "( input-selector name=choice sync-streams=false ! identity name=fault ! rtph264pay name=pay0 pt=96 config-interval=-1 \
          {PATTERN} ! tee name=t t. ! queue ! {first} ! choice.sink_0 t. ! queue ! {second} ! choice.sink_1 )"
     )
 }
