@@ -93,8 +93,8 @@ pub enum ChangeError {
     /// It can be, but does not work here: a file that is no video.
     #[error("{0}")]
     Unusable(String),
-    /// It cannot be kept.
-    #[error("not kept: {0}")]
+    /// It cannot be kept, or this run has a fixed set of streams.
+    #[error("{0}")]
     NotKept(String),
     /// The trainer has ended, or the run has not begun.
     #[error("{0}")]

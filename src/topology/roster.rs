@@ -68,6 +68,7 @@ impl Roster {
     /// Adds a stream; its entry as in a file of the stream folder, its name in it or made from its source.
     pub fn add(&self, entry: Table, keep: Keep) -> Result<StreamName, ChangeError> {
         let mut state = self.lock();
+        self.may_change(&state)?;
         let config = self.read(&entry)?;
         let (name, _) = state.resolve(&config)?;
         if state.present(&name).is_some() {
@@ -79,6 +80,7 @@ impl Roster {
     /// Puts a stream in the place of the one of this name, or adds it.
     pub fn replace(&self, name: &str, mut entry: Table, keep: Keep) -> Result<StreamName, ChangeError> {
         let mut state = self.lock();
+        self.may_change(&state)?;
         let said = entry.entry("name").or_insert_with(|| name.into());
         if said.as_str() != Some(name) {
             return Err(ChangeError::Invalid(format!(
@@ -93,6 +95,7 @@ impl Roster {
     /// Starts a stream that is disabled, has failed or has ended, or stops one.
     pub fn switch(&self, name: &str, enabled: bool, keep: Keep) -> Result<StreamName, ChangeError> {
         let mut state = self.lock();
+        self.may_change(&state)?;
         let (name, config) = state.known(name)?;
         let mut config = config.clone();
         config.enabled = enabled;
@@ -126,6 +129,7 @@ impl Roster {
     /// Stops a stream and takes it out.
     pub fn remove(&self, name: &str, keep: Keep) -> Result<(), ChangeError> {
         let mut state = self.lock();
+        self.may_change(&state)?;
         let (name, config) = state.known(name)?;
         if let Keep::Yes = keep {
             match &config.origin {
@@ -145,6 +149,7 @@ impl Roster {
     /// named. A config that is wrong changes nothing.
     pub fn reload(&self) -> Result<ReloadView, ChangeError> {
         let mut state = self.lock();
+        self.may_change(&state)?;
         let new = self
             .source
             .load()
@@ -205,6 +210,18 @@ impl Roster {
             "the config is read again"
         );
         Ok(done)
+    }
+
+    /// # Errors
+    /// In a run whose streams' order of arrival is fixed.
+    fn may_change(&self, state: &State) -> Result<(), ChangeError> {
+        match state.config.run.deterministic {
+            true => Err(ChangeError::NotKept(
+                "run.deterministic fixes which streams there are and in which order they are learned from"
+                    .to_owned(),
+            )),
+            false => Ok(()),
+        }
     }
 
     fn read(&self, entry: &Table) -> Result<StreamConfig, ChangeError> {

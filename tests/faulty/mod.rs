@@ -44,7 +44,7 @@ impl Watch {
             false => config,
         };
         let streams = format!(
-            "[[stream]]\nname = 'other'\nsynthetic = {{ width = 64, height = 64, frame_rate = 10, live = true }}\n\
+            "[[stream]]\nname = 'other'\nsynthetic = {{ width = 64, height = 64, frame_rate = 10, scene_frames = 1000000, live = true }}\n\
              [[stream]]\nname = 'cam'\n{cam}\n"
         );
         std::fs::write(&path, config + &streams).unwrap();
