@@ -324,6 +324,10 @@ impl Run {
 
     /// `finished`: the sources came to their planned end.
     fn begin_snapshot(&mut self, finished: bool) -> Result<(), TrainError> {
+        if self.snapshots.is_some() {
+            // What the source knows of the last steps goes with it.
+            self.tell_source();
+        }
         let Some(snapshots) = &mut self.snapshots else {
             return Ok(());
         };
@@ -391,6 +395,8 @@ impl Run {
             motion_queries: figures.motion.queries,
             embedding_std: figures.embedding_std,
             effective_rank: figures.effective_rank,
+            alignment: figures.alignment,
+            uniformity: figures.uniformity,
             samples_per_second: interval.samples as f64 / seconds.max(1e-9),
             data_wait_seconds: waited,
             step_seconds: (seconds - waited).max(0.0) / steps.max(1) as f64,
