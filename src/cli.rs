@@ -11,8 +11,11 @@ macro_rules! say_as_is {
 mod check;
 mod checkpoint;
 mod eval;
+mod extract;
+mod forget;
 mod inspect;
 mod openmp;
+mod prepare;
 mod run;
 mod status;
 mod synth;
@@ -25,7 +28,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::{Args, Parser, Subcommand};
 use comfy_table::Table;
-use comove::config::{Config, ConfigError, Overrides};
+use comove::config::{Config, ConfigError, ConfigSource, Overrides};
 use comove::server::ServerError;
 use comove::telemetry::LogError;
 use comove::topology::RunError;
@@ -48,12 +51,18 @@ enum Command {
     Check(check::CheckArgs),
     #[command(after_help = inspect::EXAMPLES)]
     Inspect(inspect::InspectArgs),
+    #[command(after_help = extract::EXAMPLES)]
+    Extract(extract::ExtractArgs),
     #[command(after_help = eval::EXAMPLES)]
     Eval(eval::EvalArgs),
+    #[command(after_help = prepare::EXAMPLES)]
+    Prepare(prepare::PrepareArgs),
     #[command(after_help = synth::EXAMPLES)]
     Synth(synth::SynthArgs),
     #[command(after_help = checkpoint::EXAMPLES)]
     Checkpoint(checkpoint::CheckpointArgs),
+    #[command(after_help = forget::EXAMPLES)]
+    Forget(forget::ForgetArgs),
     #[command(after_help = status::EXAMPLES)]
     Status(status::StatusArgs),
 }
@@ -95,6 +104,10 @@ struct ConfigArgs {
 
 impl ConfigArgs {
     fn load(&self) -> Result<Config, ConfigError> {
+        self.source().load()
+    }
+
+    fn source(&self) -> ConfigSource {
         let overrides = Overrides {
             sources: self.sources.clone(),
             preset: self.preset.clone(),
@@ -106,7 +119,10 @@ impl ConfigArgs {
             listen: self.listen.clone(),
             log_format: self.log_format.clone(),
         };
-        Config::load(self.config.as_deref(), &overrides)
+        ConfigSource {
+            path: self.config.clone(),
+            overrides,
+        }
     }
 }
 
@@ -185,9 +201,12 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Inspect(args) => inspect::run(&args),
+        Command::Extract(args) => extract::run(&args),
         Command::Eval(args) => eval::run(&args),
+        Command::Prepare(args) => prepare::run(&args),
         Command::Synth(args) => synth::run(&args),
         Command::Checkpoint(args) => checkpoint::run(&args),
+        Command::Forget(args) => forget::run(&args),
         Command::Status(args) => status::run(&args),
     };
     match done {

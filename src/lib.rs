@@ -24,7 +24,11 @@ pub mod eval;
 
 pub mod synth;
 
+pub mod prepare;
+
 pub mod inspect;
+
+pub mod extract;
 
 pub mod telemetry;
 

@@ -2,18 +2,19 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod dashboards;
+
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime};
 
 use comove::decode::DecodeSnapshot;
-use comove::ingest::{ByteBudget, Ledger, StreamName, StreamReport, StreamState, StreamStatus};
+use comove::ingest::{ByteBudget, Ledger, StreamName, StreamState};
 use comove::replay::{Replay, ReplayConfig};
 use comove::telemetry::table::{Kind, Metric, TABLE};
 use comove::telemetry::{
-    CheckpointMetrics, Registry, TrainMetrics, collect_byte_budget, collect_decode, collect_ledger,
-    collect_replay, collect_scout, collect_source, collect_stream,
+    CheckpointMetrics, MemoryByOwner, Registry, SourceCounts, TrainMetrics, collect_byte_budget,
+    collect_decode, collect_ledger, collect_memory, collect_replay, collect_scout, collect_stream,
 };
 use comove::train::StepReport;
 use comove::window::ScoutSnapshot;
@@ -24,44 +25,10 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use serde_json::Value;
 
+use dashboards::{annotations, dashboards, folder, label_values, panels, rules, targets, variables};
+
 /// Labels that Prometheus adds, or makes of buckets.
 const FOREIGN_LABELS: [&str; 3] = ["job", "instance", "le"];
-
-fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("grafana")
-}
-
-fn dashboards() -> Vec<(String, Value)> {
-    let entries = std::fs::read_dir(folder().join("dashboards")).unwrap();
-    let paths: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
-    assert!(!paths.is_empty());
-    let read = |path: &PathBuf| {
-        let text = std::fs::read_to_string(path).unwrap();
-        let name = path.file_name().unwrap().to_string_lossy().into_owned();
-        (name, serde_json::from_str(&text).unwrap())
-    };
-    paths.iter().map(read).collect()
-}
-
-fn panels(dashboard: &Value) -> &[Value] {
-    dashboard["panels"].as_array().unwrap()
-}
-
-/// `record`, `expr` pairs of rules.yml, which keeps each on a line of its own; alerts have no record.
-fn rules() -> Vec<(Option<String>, String)> {
-    let text = std::fs::read_to_string(folder().join("rules.yml")).unwrap();
-    let mut record = None;
-    let mut rules = Vec::new();
-    for line in text.lines().map(str::trim) {
-        if let Some(name) = line.strip_prefix("- record: ") {
-            record = Some(name.to_owned());
-        } else if let Some(expr) = line.strip_prefix("expr: ") {
-            rules.push((record.take(), expr.to_owned()));
-        }
-    }
-    assert!(rules.len() > 8, "{rules:?}");
-    rules
-}
 
 /// The table's entry for a series name; a histogram has three.
 fn metric_of(series: &str) -> Option<&'static Metric> {
@@ -126,6 +93,15 @@ impl ExprVisitor for Reviewer {
         match expr {
             Expr::VectorSelector(selector) => self.selector(selector, false),
             Expr::MatrixSelector(matrix) => self.selector(&matrix.vs, true),
+            // What is averaged over time is a gauge.
+            Expr::Call(call) if call.func.name.ends_with("_over_time") => {
+                for argument in &call.args.args {
+                    if let Expr::MatrixSelector(matrix) = &**argument {
+                        self.selector(&matrix.vs, false);
+                    }
+                }
+                return Ok(false);
+            }
             Expr::Aggregate(aggregate) => {
                 if let Some(LabelModifier::Include(labels)) = &aggregate.modifier {
                     for label in &labels.labels {
@@ -172,12 +148,14 @@ fn a_wrong_expression_is_noticed() {
         reviewer.faults
     };
     assert!(review("rate(comove_train_steps_total[5m])").is_empty());
+    assert!(review("avg_over_time(comove_train_step[5m])").is_empty());
     assert!(review("sum by (le) (rate(comove_train_step_seconds_bucket[5m]))").is_empty());
     for wrong in [
         "comove_train_stepz",
         "comove_train_steps_total",
         "rate(comove_train_step[5m])",
         "comove_train_step_seconds",
+        "avg_over_time(comove_train_steps_total[5m])",
         "comove_train_step{stream=\"a\"}",
         "sum by (camera) (comove_train_step)",
         "{job=\"comove\"}",
@@ -188,49 +166,138 @@ fn a_wrong_expression_is_noticed() {
 
 #[test]
 fn every_query_reads_metrics_and_labels_of_the_table() {
-    let recorded: BTreeSet<String> = rules().into_iter().filter_map(|(record, _)| record).collect();
-    for (record, expr) in rules() {
-        assert_sound(record.as_deref().unwrap_or("alert"), &expr, &recorded);
+    let recorded: BTreeSet<String> = rules().into_iter().filter_map(|rule| rule.record).collect();
+    for rule in rules() {
+        let name = rule.record.or(rule.alert).unwrap();
+        assert_sound(&name, &rule.expr, &recorded);
     }
     for (name, dashboard) in dashboards() {
         for panel in panels(&dashboard) {
-            let title = panel["title"].as_str().unwrap();
-            for target in panel["targets"].as_array().into_iter().flatten() {
-                assert_sound(
-                    &format!("{name}, {title}"),
-                    target["expr"].as_str().unwrap(),
-                    &recorded,
-                );
+            let at = format!("{name}, {}", panel["title"]);
+            for target in targets(panel) {
+                assert_sound(&at, target["expr"].as_str().unwrap(), &recorded);
             }
         }
-        for annotation in dashboard["annotations"]["list"].as_array().unwrap() {
+        for annotation in annotations(&dashboard) {
             assert_sound(&name, annotation["expr"].as_str().unwrap(), &recorded);
         }
-        for variable in dashboard["templating"]["list"].as_array().unwrap() {
-            let Some(query) = variable["query"]["query"].as_str() else {
-                continue;
-            };
-            let inner = query.trim_start_matches("label_values(").trim_end_matches(')');
-            let (selector, _label) = inner.rsplit_once(", ").unwrap();
+        for (selector, _) in variables(&dashboard).iter().filter_map(label_values) {
             assert_sound(&name, selector, &recorded);
         }
     }
 }
 
 #[test]
+fn every_metric_of_the_table_is_on_a_dashboard_or_in_a_rule() {
+    let mut read: String = rules().into_iter().map(|rule| rule.expr + "\n").collect();
+    for (_, dashboard) in dashboards() {
+        read.push_str(&dashboard.to_string());
+    }
+    let unread: Vec<_> = TABLE
+        .iter()
+        .map(|metric| metric.name)
+        .filter(|name| {
+            // Another metric's name may begin with this one.
+            !read.match_indices(name).any(|(at, _)| {
+                let rest = &read[at + name.len()..];
+                let suffixes = ["_bucket", "_sum", "_count", ""];
+                suffixes
+                    .iter()
+                    .filter_map(|suffix| rest.strip_prefix(suffix))
+                    .any(|rest| !rest.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_'))
+            })
+        })
+        .collect();
+    assert!(unread.is_empty(), "nobody looks at {unread:?}");
+}
+
+#[test]
+fn every_alert_says_what_to_do_and_is_tested_firing_and_silent() {
+    let runbook = std::fs::read_to_string(folder().join("../docs/runbook.md")).unwrap();
+    let sections: BTreeSet<_> = runbook
+        .lines()
+        .filter_map(|line| line.strip_prefix("## "))
+        .collect();
+    let tests = std::fs::read_to_string(folder().join("rules_test.yml")).unwrap();
+    let mut alerts = BTreeSet::new();
+    for rule in rules() {
+        let Some(alert) = rule.alert else { continue };
+        assert!(
+            !rule.summary.is_empty() && !rule.description.is_empty(),
+            "{alert}"
+        );
+        assert!(
+            sections.contains(&*alert),
+            "docs/runbook.md has no section {alert}"
+        );
+        let url = format!("docs/runbook.md#{}", alert.to_lowercase());
+        assert_eq!(rule.runbook_url, url);
+        let after: Vec<_> = tests
+            .split(&format!("alertname: {alert}\n"))
+            .skip(1)
+            .map(|rest| rest.trim_start())
+            .collect();
+        assert!(
+            after.iter().any(|rest| rest.starts_with("exp_alerts: []")),
+            "{alert} is never expected to be silent"
+        );
+        assert!(
+            after.iter().any(|rest| rest.starts_with("exp_alerts:\n")),
+            "{alert} is never expected to fire"
+        );
+        assert!(alerts.insert(alert));
+    }
+    let alerts: BTreeSet<_> = alerts.iter().map(String::as_str).collect();
+    assert_eq!(sections, alerts, "sections of the runbook and alerts");
+}
+
+#[test]
+fn the_dashboards_are_what_their_generator_writes() {
+    let output = Command::new(folder().join("../scripts/make-dashboards"))
+        .arg("--check")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+}
+
+#[test]
+fn there_are_four_dashboards_with_an_identity_of_their_own() {
+    let uids: BTreeSet<_> = dashboards()
+        .iter()
+        .map(|(_, dashboard)| dashboard["uid"].as_str().unwrap().to_owned())
+        .collect();
+    let wanted = [
+        "comove-learner",
+        "comove-overview",
+        "comove-process",
+        "comove-stream",
+    ];
+    assert_eq!(uids, wanted.map(str::to_owned).into());
+    for (name, dashboard) in dashboards() {
+        for absent in ["__inputs", "__requires", "id"] {
+            assert!(dashboard.get(absent).is_none(), "{name}: {absent}");
+        }
+        assert_eq!(name, format!("{}.json", dashboard["uid"].as_str().unwrap()));
+        let marks: Vec<_> = annotations(&dashboard)
+            .iter()
+            .map(|annotation| annotation["name"].as_str().unwrap())
+            .collect();
+        assert_eq!(
+            marks,
+            ["Checkpoints", "Program starts", "Stream restarts"],
+            "{name}"
+        );
+    }
+}
+
+#[test]
 fn panels_have_their_own_id_and_place_and_say_what_they_show() {
     for (name, dashboard) in dashboards() {
-        assert!(
-            dashboard.get("__inputs").is_none() && dashboard.get("__requires").is_none(),
-            "{name}"
-        );
-        assert!(
-            dashboard["uid"].as_str().is_some_and(|uid| !uid.is_empty()),
-            "{name}"
-        );
         let mut ids = BTreeSet::new();
+        let mut titles = BTreeSet::new();
         let mut taken = BTreeSet::new();
-        for panel in panels(&dashboard) {
+        for panel in dashboard["panels"].as_array().unwrap() {
             let title = panel["title"].as_str().unwrap();
             let at = format!("{name}, {title}");
             assert!(ids.insert(panel["id"].as_u64().unwrap()), "{at}: the id is taken");
@@ -241,39 +308,17 @@ fn panels_have_their_own_id_and_place_and_say_what_they_show() {
                 assert!(taken.insert(cell), "{at}: on top of another panel");
             }
             if panel["type"] == "row" {
+                titles.clear();
                 continue;
             }
+            assert!(titles.insert(title), "{at}: two panels of a row have this title");
             let said = |value: &Value| value.as_str().is_some_and(|text| !text.is_empty());
-            assert!(said(&panel["description"]), "{at}: no description");
-            assert!(said(&panel["fieldConfig"]["defaults"]["unit"]), "{at}: no unit");
-            let targets = panel["targets"].as_array().unwrap();
-            assert!(!targets.is_empty(), "{at}: no query");
             let mut letters = BTreeSet::new();
-            for target in targets {
+            for target in targets(panel) {
                 assert!(letters.insert(target["refId"].as_str().unwrap()), "{at}: refId");
                 assert!(said(&target["legendFormat"]), "{at}: no legend");
-                assert_eq!(target["datasource"]["uid"], "${datasource}", "{at}");
             }
         }
-    }
-}
-
-#[test]
-fn every_stage_is_on_the_dashboard() {
-    let shown: String = dashboards()
-        .iter()
-        .map(|(_, dashboard)| dashboard.to_string())
-        .collect();
-    for stem in [
-        "access_units_",
-        "stream_",
-        "decode_",
-        "replay_",
-        "train_",
-        "checkpoint",
-        "process_",
-    ] {
-        assert!(shown.contains(&format!("comove_{stem}")), "{stem}");
     }
 }
 
@@ -322,15 +367,21 @@ fn promtool_finds_nothing_to_say_about_the_metrics_page() {
     let replay = Replay::new(&config, 8, ChaCha8Rng::seed_from_u64(0)).unwrap();
     let mut scout = ScoutSnapshot::default();
     scout.errors.insert("corrupt", 1);
-    let status = a_status(ledger.snapshot());
+
     registry.collect_with(move |page| {
         collect_ledger(page, &name, &ledger.snapshot());
         collect_scout(page, &name, &scout);
-        collect_source(page, &name, &status);
-        collect_stream(page, &name, StreamState::Running, 1, 2);
+        let source = SourceCounts {
+            restarts: [("failed", 1)].into(),
+            passes: 1,
+            segments: 2,
+            ..SourceCounts::default()
+        };
+        collect_stream(page, &name, StreamState::Running, &source);
         collect_byte_budget(page, &ByteBudget::new(1000));
         collect_decode(page, &DecodeSnapshot::default());
         collect_replay(page, &replay.snapshot());
+        collect_memory(page, &MemoryByOwner::default());
     });
     let checkpoint = CheckpointMetrics::new(&registry);
     checkpoint.written(10, 1000, Duration::from_millis(300), SystemTime::now());
@@ -359,30 +410,6 @@ fn promtool_finds_nothing_to_say_about_the_metrics_page() {
     if let Some(output) = promtool(&["check", "metrics"], &page) {
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success() && said.trim().is_empty(), "{said}");
-    }
-}
-
-fn a_status(ledger: comove::ingest::LedgerSnapshot) -> StreamStatus {
-    StreamStatus {
-        report: StreamReport {
-            stream: "gate".to_owned(),
-            state: StreamState::Running,
-            reason: String::new(),
-            failed: false,
-            since_unix_ns: 0,
-        },
-        source: String::new(),
-        place: None,
-        size: None,
-        units: 1,
-        shed_units: 0,
-        segments: 2,
-        waiting: false,
-        restarts: 1,
-        failed_files: 0,
-        passes: 1,
-        leaked_pipelines: 0,
-        ledger,
     }
 }
 

@@ -66,7 +66,8 @@ async fn every_file_of_a_folder_is_a_segment_and_those_that_fail_are_counted_and
             .all(|(at, unit)| unit.index == at as u64)
     );
     let status = stream.status().await;
-    assert_eq!((status.failed_files, status.passes, status.restarts), (2, 1, 0));
+    assert_eq!((status.failed_files, status.passes), (2, 1));
+    assert!(status.restarts.is_empty(), "{:?}", status.restarts);
     assert_eq!(status.report.reason, "all files are read, except 2 that failed");
     drop(seen);
     stream.put_down().await;

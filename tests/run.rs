@@ -126,13 +126,32 @@ fn status_tells_what_a_running_program_has_learned_and_does_not_hold_up_its_end(
 
 #[test]
 fn a_closed_terminal_ends_the_run_in_good_order_and_nohup_keeps_it_from_that() {
+    // `script` gives it a terminal; killed, it takes the terminal away.
     let place = Place::new();
-    let mut run = Run::start(&place.run([PATTERNS]));
-    run.wait_for_message("trained");
-    run.signal("HUP");
-    let ended = run.end();
-    assert_eq!(ended.status.code(), Some(0), "{ended:?}");
-    verify(&place.checkpoints());
+    let args: Vec<_> = place
+        .run([PATTERNS])
+        .iter()
+        .map(|arg| format!("'{}'", arg.to_string_lossy()))
+        .collect();
+    let command = format!(
+        "exec '{COMOVE}' {} 2>'{}'",
+        args.join(" "),
+        place.path("log").display()
+    );
+    let script = Run::spawn(Command::new("script").args(["-qec", &command, "/dev/null"]));
+    let read_log = || std::fs::read_to_string(place.path("log")).unwrap_or_default();
+    let wait_for = |text: &str| {
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(120);
+        while !read_log().contains(text) {
+            assert!(std::time::Instant::now() < deadline, "no {text}: {}", read_log());
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+    };
+    wait_for("\"trained\"");
+    script.signal("KILL");
+    wait_for("the run ends");
+    assert!(read_log().contains("\"reason\":\"SIGHUP\""), "{}", read_log());
+    wait_for("checkpoint written");
 
     let place = Place::new();
     let mut run = Run::spawn(Command::new("nohup").arg(COMOVE).args(place.run([PATTERNS])));

@@ -12,7 +12,8 @@ pub(super) const EXAMPLES: &str = "Examples:
   comove run -c config/cameras.toml --resume=if-present   as a service
   comove run synthetic: --max-steps 200             no video at hand
 
-Signals: SIGINT, SIGTERM and SIGHUP end the run in good order (a second one at once), SIGUSR1 writes a checkpoint.";
+Signals: SIGINT and SIGTERM end the run in good order (a second one at once), SIGHUP reads the config again, SIGUSR1 writes a
+checkpoint.";
 
 /// Learn from streams, until they are over or told to stop.
 #[derive(Debug, Args)]
@@ -22,10 +23,11 @@ pub(super) struct RunArgs {
 }
 
 pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
-    let config = args.config.load()?;
+    let source = args.config.source();
+    let config = source.load()?;
     start_log(&config.log)?;
     let began = SystemTime::now();
-    tell(&topology::run(config)?, began);
+    tell(&topology::run(config, source)?, began);
     Ok(())
 }
 

@@ -9,6 +9,8 @@ mod explain;
 mod overrides;
 mod redact;
 mod run;
+mod source;
+mod stream_folder;
 
 #[cfg(test)]
 mod reference_test;
@@ -32,6 +34,8 @@ use document::Document;
 pub use error::ConfigError;
 pub use overrides::Overrides;
 pub use run::{Resume, RunConfig};
+pub use source::ConfigSource;
+pub use stream_folder::{forget_stream, keep_stream, stream_file, stream_from_table};
 
 /// Everything that can be configured, section by section.
 #[derive(Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -84,6 +88,15 @@ impl Config {
         }
         if !overrides.sources.is_empty() {
             config.stream = overrides.streams()?;
+        } else if let Some(base) = document.folder() {
+            let kept = stream_folder::read_streams(&config.ingest.stream_folder, base)?;
+            config.stream.extend(kept);
+        }
+        for (number, stream) in config.stream.iter_mut().enumerate() {
+            let label = stream.name.clone();
+            let label = label.unwrap_or_else(|| format!("[[stream]] number {}", number + 1));
+            let fetched = stream.fetch_secrets(&label);
+            fetched.map_err(|error| ConfigError::Invalid(vec![error.to_string()]))?;
         }
         config.check()?;
         Ok(config)
@@ -95,15 +108,16 @@ impl Config {
         resolve(&mut self.checkpoint.dir);
         self.ingest.pipelines.iter_mut().for_each(resolve);
         self.server.token_file.iter_mut().for_each(resolve);
+        self.server.read_token_file.iter_mut().for_each(resolve);
+        resolve(&mut self.ingest.stream_folder);
         for stream in &mut self.stream {
-            stream.path.iter_mut().for_each(resolve);
-            stream.folder.iter_mut().for_each(resolve);
+            stream_folder::resolve_paths(stream, folder);
         }
     }
 
     /// Every contradiction that no single key shows.
     fn check(&self) -> Result<(), ConfigError> {
-        let mut problems = Vec::new();
+        let mut problems = stream_folder::duplicates(&self.stream);
         let mut note = |found: Result<(), String>| problems.extend(found.err());
         note(words(resolve_streams(&self.stream)));
         note(words(self.train.validate()));

@@ -3,7 +3,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 /// `[run]`: how a run begins and ends.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RunConfig {
     /// Whether training goes on from the newest checkpoint.
@@ -14,6 +14,21 @@ pub struct RunConfig {
     /// The run ends in good order after this time. Left out: with its sources, or when told to.
     #[serde(with = "humantime_serde", skip_serializing_if = "Option::is_none")]
     pub max_duration: Option<Duration>,
+    /// A training step, or a snapshot, that takes longer counts as hung.
+    #[serde(with = "humantime_serde")]
+    pub step_deadline: Duration,
+}
+
+impl Default for RunConfig {
+    fn default() -> Self {
+        Self {
+            resume: Resume::default(),
+            max_duration: None,
+            deterministic: false,
+            // The longest step of `paper` on a slow CPU.
+            step_deadline: Duration::from_secs(600),
+        }
+    }
 }
 
 /// Whether training goes on from the newest checkpoint of `checkpoint.dir`.

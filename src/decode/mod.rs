@@ -15,5 +15,5 @@ mod whole_file;
 pub use config::{DecodeConfig, DecoderKind};
 pub use error::DecodeError;
 pub use job::{DecodeJob, FeedUnit, RgbPicture};
-pub use pool::{DecodePool, DecodeQueue, DecodeReply, DecodeSnapshot, QueueFull};
+pub use pool::{DecodePool, DecodeQueue, DecodeReply, DecodeSnapshot, JOB_SECONDS, QueueFull};
 pub use whole_file::{VideoFrame, VideoReader};

@@ -18,6 +18,11 @@ use super::{
 /// that lets go of the job when the pool is closed. It must not block for long: the decoder waits for it.
 pub type DecodeReply = Box<dyn FnOnce(Result<Vec<RgbPicture>, DecodeError>) + Send>;
 
+/// Upper bounds of [`DecodeSnapshot::jobs_by_seconds`]: a few small pictures on a fast machine to long GOPs on a slow one.
+pub const JOB_SECONDS: [f64; 12] = [
+    0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
+];
+
 /// How often an idle thread looks whether the pool was closed.
 const IDLE_POLL: Duration = Duration::from_millis(100);
 
@@ -64,6 +69,10 @@ pub struct DecodeSnapshot {
     pub pictures_given: u64,
     /// Time that the decoders worked, all together.
     pub busy: Duration,
+    /// Jobs by the time that they took: up to each of [`JOB_SECONDS`], and longer.
+    pub jobs_by_seconds: [u64; JOB_SECONDS.len() + 1],
+    /// Bytes of the pictures that are being decoded and converted now.
+    pub picture_bytes: u64,
     /// Decoders that hung and were left behind with their thread.
     pub abandoned: u64,
 }
@@ -78,6 +87,8 @@ struct Shared {
     pictures_decoded: AtomicU64,
     pictures_given: AtomicU64,
     busy_ns: AtomicU64,
+    jobs_by_seconds: [AtomicU64; JOB_SECONDS.len() + 1],
+    picture_bytes: AtomicU64,
     abandoned: AtomicU64,
 }
 
@@ -182,6 +193,8 @@ impl DecodeQueue {
             pictures_decoded: read(&shared.pictures_decoded),
             pictures_given: read(&shared.pictures_given),
             busy: Duration::from_nanos(read(&shared.busy_ns)),
+            jobs_by_seconds: std::array::from_fn(|bucket| read(&shared.jobs_by_seconds[bucket])),
+            picture_bytes: read(&shared.picture_bytes),
             abandoned: read(&shared.abandoned),
         }
     }
@@ -260,11 +273,17 @@ impl<D: Decode, M: Fn() -> Result<D, DecodeError> + Clone + Send + 'static> Work
             }
             if let Some((job, reply)) = pending.take() {
                 let units_fed = job.feed.len() as u64;
+                let picture_bytes =
+                    3 * job.size.width as u64 * job.size.height as u64 * job.wanted.len() as u64;
+                let count = |counter: &AtomicU64, more| counter.fetch_add(more, Ordering::Relaxed);
+                count(&self.shared.picture_bytes, picture_bytes);
                 let begin = Instant::now();
                 let outcome = self.decode(job);
-                let busy_ns = u64::try_from(begin.elapsed().as_nanos()).unwrap_or(u64::MAX);
-                let count = |counter: &AtomicU64, more| counter.fetch_add(more, Ordering::Relaxed);
+                let took = begin.elapsed();
+                let busy_ns = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
                 count(&self.shared.busy_ns, busy_ns);
+                let bucket = JOB_SECONDS.partition_point(|bound| took.as_secs_f64() > *bound);
+                count(&self.shared.jobs_by_seconds[bucket], 1);
                 count(&self.shared.units_fed, units_fed);
                 match &outcome {
                     Ok(decoded) => {
@@ -277,6 +296,9 @@ impl<D: Decode, M: Fn() -> Result<D, DecodeError> + Clone + Send + 'static> Work
                     }
                 }
                 reply(outcome.map(|decoded| decoded.pictures));
+                self.shared
+                    .picture_bytes
+                    .fetch_sub(picture_bytes, Ordering::Relaxed);
             }
         }
     }

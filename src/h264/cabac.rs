@@ -14,44 +14,44 @@ const ALIGN: u32 = 55;
 /// Context states: pStateIdx * 2 + valMPS.
 pub(crate) type States = [u8; 1024];
 
-/// All there is to know of a context state, in one word:
-/// * rangeTabLPS by qCodIRangeIdx, for a shift by 8 * qCodIRangeIdx to bring one to bits `ALIGN..ALIGN + 8`,
-/// * bits 0 to 7 the state after the MPS, bits 8 to 15 the state after the LPS,
-/// * bit 16 valMPS.
+/// What DecodeDecision needs of a context state, by codIRange's two bits qCodIRangeIdx, in one word:
+/// * rangeTabLPS: a shift to the left by 8 * qCodIRangeIdx brings it to bits `ALIGN..ALIGN + 8`,
+/// * the renormalisation shift after the LPS: a shift to the right by as much brings it to bits 0 to 2.
+///
+/// So neither is a load that depends on codIRange: the way from one codIRange to the next is what limits the speed.
 static STATE: [u64; 256] = state_table();
-/// valMPS in a word of [`STATE`].
-const VAL_MPS: u32 = 16;
+/// The states after the MPS (bits 0 to 7) and the LPS (bits 8 to 15).
+static NEXT: [u16; 256] = next_table();
 
 const fn state_table() -> [u64; 256] {
     let mut table = [0; 256];
     let mut s = 0;
     while s < 128 {
-        let (state, mps) = (s / 2, s % 2);
-        let mut word = 0;
         let mut q = 0;
         while q < 4 {
-            word |= (RANGE_TAB_LPS[state][q] as u64) << (ALIGN - 8 * q as u32);
+            let lps = RANGE_TAB_LPS[s / 2][q];
+            table[s] |= (lps as u64) << (ALIGN - 8 * q as u32);
+            table[s] |= (lps.leading_zeros() as u64 + 1) << (8 * q);
             q += 1;
         }
-        let after_mps = if state < 62 { (state + 1) * 2 } else { state * 2 } + mps;
-        let mps_after_lps = if state == 0 { 1 - mps } else { mps };
-        let after_lps = TRANS_IDX_LPS[state] as usize * 2 + mps_after_lps;
-        table[s] = word | (after_mps as u64) | (after_lps as u64) << 8 | (mps as u64) << VAL_MPS;
         s += 1;
     }
     table
 }
 
-/// Renormalisation shift of each codIRange below 256.
-static RENORM: [u8; 256] = {
+const fn next_table() -> [u16; 256] {
     let mut table = [0; 256];
-    let mut range = 1usize;
-    while range < 256 {
-        table[range] = range.leading_zeros() as u8 - (usize::BITS - 9) as u8;
-        range += 1;
+    let mut s = 0;
+    while s < 128 {
+        let (state, mps) = (s / 2, s % 2);
+        let after_mps = if state < 62 { (state + 1) * 2 } else { state * 2 } + mps;
+        let mps_after_lps = if state == 0 { 1 - mps } else { mps };
+        let after_lps = TRANS_IDX_LPS[state] as usize * 2 + mps_after_lps;
+        table[s] = (after_mps | after_lps << 8) as u16;
+        s += 1;
     }
     table
-};
+}
 
 /// The engine's registers. Copied to locals in hot loops.
 #[derive(Clone, Copy)]
@@ -104,35 +104,29 @@ impl<'a> Arith<'a> {
         }
     }
 
-    /// DecodeDecision (9.3.3.2.1) for a state's word of [`STATE`], without branches: the bin and the new state.
+    /// DecodeDecision (9.3.3.2.1) for a state and its word of [`STATE`], without branches: the bin and the new state.
     #[inline(always)]
-    fn step(&mut self, word: u64) -> (usize, u8) {
+    fn step(&mut self, state: u8, word: u64) -> (usize, u8) {
         let q = (self.range >> 58) & 24;
         let lps = (word << q) & (0xff << ALIGN);
+        let lps_shift = (word >> q) as u32 & 7;
         let mps_range = self.range - lps;
         let is_lps = self.value >= mps_range;
-        let range = select_unpredictable(is_lps, lps, mps_range);
-        self.value -= select_unpredictable(is_lps, mps_range, 0);
-        let shift = if cfg!(target_feature = "lzcnt") {
-            range.leading_zeros()
-        } else {
-            // The MPS renormalises by one bit at most; counting zeros is slow without the instruction for it.
-            let lps_shift = u32::from(RENORM[(lps >> ALIGN) as usize & 255]);
-            select_unpredictable(is_lps, lps_shift, (!mps_range >> 63) as u32)
-        };
-        self.range = range << shift;
-        self.value <<= shift;
+        // The MPS renormalises by one bit at most.
+        let shift = select_unpredictable(is_lps, lps_shift, (!mps_range >> 63) as u32);
+        self.range = select_unpredictable(is_lps, lps, mps_range) << shift;
+        self.value = (self.value - select_unpredictable(is_lps, mps_range, 0)) << shift;
         self.ahead -= shift;
         self.refill();
-        let next = select_unpredictable(is_lps, word >> 8, word) as u8;
-        ((word >> VAL_MPS) as usize & 1 ^ usize::from(is_lps), next)
+        let next = NEXT[usize::from(state)] >> (8 * u32::from(is_lps));
+        (usize::from(state & 1) ^ usize::from(is_lps), next as u8)
     }
 
     /// DecodeDecision (9.3.3.2.1).
     #[inline(always)]
     pub(crate) fn decision(&mut self, states: &mut States, ctx: usize) -> usize {
         let state = &mut states[ctx & 1023];
-        let (bin, next) = self.step(STATE[usize::from(*state)]);
+        let (bin, next) = self.step(*state, STATE[usize::from(*state)]);
         *state = next;
         bin
     }
@@ -143,7 +137,8 @@ impl<'a> Arith<'a> {
     #[inline(always)]
     pub(crate) fn significance(&mut self, states: &mut States, sig: usize, last: usize, num: usize) -> u32 {
         let mut ctx = sig & 1023;
-        let mut word = STATE[usize::from(states[ctx])];
+        let mut state = states[ctx];
+        let mut word = STATE[usize::from(state)];
         let mut i = 0;
         // 1 while the next bin is last_significant_coeff_flag.
         let mut phase = 0usize;
@@ -151,9 +146,9 @@ impl<'a> Arith<'a> {
         loop {
             let after_0 = (sig + i + 1) & 1023;
             let after_1 = (last + i) & 1023;
-            let word_0 = STATE[usize::from(states[after_0])];
-            let word_1 = STATE[usize::from(states[after_1])];
-            let (bin, next) = self.step(word);
+            let (state_0, state_1) = (states[after_0], states[after_1]);
+            let (word_0, word_1) = (STATE[usize::from(state_0)], STATE[usize::from(state_1)]);
+            let (bin, next) = self.step(state, word);
             states[ctx] = next;
             if phase & bin != 0 {
                 return count;
@@ -166,6 +161,7 @@ impl<'a> Arith<'a> {
                 return count + 1;
             }
             ctx = select_unpredictable(bin != 0, after_1, after_0);
+            state = select_unpredictable(bin != 0, state_1, state_0);
             word = select_unpredictable(bin != 0, word_1, word_0);
         }
     }

@@ -37,7 +37,7 @@ impl MotionDecoder {
             poc_type_0: sps.pic_order_cnt_type == 0,
         };
         self.builder.build(&self.dpb, &context, sh, &mut self.lists);
-        let key = Some((pps.clone(), sh.slice_group_change_cycle, structure));
+        let key = Some((sps.clone(), pps.clone(), sh.slice_group_change_cycle, structure));
         if pps.slice_groups.is_some() && self.group_map_key != key {
             macroblock_to_slice_group_map(&sps, pps, sh, &mut self.group_map);
             self.group_map_key = key;

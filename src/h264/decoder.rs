@@ -6,11 +6,13 @@ use super::annexb::nal_units;
 use super::bits::BitReader;
 use super::dpb::{BOTTOM, Dpb, FRAME, MAX_REF_FRAMES, Marking, TOP};
 use super::error::{DecodeError, NalKind, SyntaxError};
-use super::motion::{MotionField, PictureHeader, PictureMotion, PictureStructure, Slot, Timing};
+use super::motion::{
+    BYTES_PER_MACROBLOCK, MotionField, PictureHeader, PictureMotion, PictureStructure, Slot, Timing,
+};
 use super::nal::{NalHeader, nal_unit_type as nut, unescape};
 use super::poc::PocState;
 use super::pps::Pps;
-use super::ref_lists::{ListBuilder, RefLists, order_cnt_of};
+use super::ref_lists::{ListBuilder, MISSING, RefLists, order_cnt_of};
 use super::slice_data::Scratch;
 use super::slice_header::{SliceHeader, SliceStart};
 use super::sps::Sps;
@@ -20,8 +22,11 @@ type Sink<'s> = &'s mut dyn FnMut(&MotionField<'_>);
 
 /// One stream's decoder state: parameter sets, reference pictures with their motion and order counts, no pixels.
 ///
-/// Memory is bounded: at most 16 reference frames, the picture under way and 16 pooled buffers of 145 bytes a
-/// macroblock (level 6.2: 20 MB a frame), 32 SPS and 256 PPS, and twice the largest NAL unit.
+/// Memory is bounded: motion takes [`BYTES_PER_MACROBLOCK`] (145) bytes a macroblock, and at most
+/// [`MAX_FRAMES`](MotionDecoder::MAX_FRAMES) (18) frames of it are held: 16 reference frames, the picture under way and a
+/// spare one. That is 21 MB at 1080p and 363 MB at the largest size of level 6.2. To that come 32 SPS and 256 PPS (140 kB
+/// each at most, if they map slice groups one by one) and twice the largest NAL unit.
+/// [`memory_bytes`](MotionDecoder::memory_bytes) tells how much it is now.
 #[derive(Default)]
 pub struct MotionDecoder {
     pub(super) sps: Vec<Option<Arc<Sps>>>,
@@ -46,7 +51,8 @@ pub struct MotionDecoder {
     pub(super) builder: ListBuilder,
     pub(super) scratch: Scratch,
     pub(super) group_map: Vec<u8>,
-    pub(super) group_map_key: Option<(Arc<Pps>, u32, u8)>,
+    /// What `group_map` was made from: parameter sets, slice_group_change_cycle, structure.
+    pub(super) group_map_key: Option<(Arc<Sps>, Arc<Pps>, u32, u8)>,
     pub(super) rbsp: Vec<u8>,
 }
 
@@ -145,11 +151,35 @@ impl MotionDecoder {
         outcome.result()
     }
 
-    /// Panics if the state is inconsistent; for fuzzing.
+    /// Most frames' motion that is ever held.
+    pub const MAX_FRAMES: usize = MAX_REF_FRAMES + 2;
+
+    /// Heap memory held now, in bytes, without what the parameter sets take.
+    pub fn memory_bytes(&self) -> usize {
+        let current = self.current.as_ref().map_or(0, |c| c.motion.bytes());
+        self.dpb.bytes() + current + self.rbsp.capacity() + self.group_map.capacity() + self.scratch.bytes()
+    }
+
+    /// Panics if the state is inconsistent, for fuzzing: the reference pictures' number, sizes and marks, the bounds of
+    /// the reference lists, the bound of memory, no picture open between calls.
     pub fn check_invariants(&self) {
         self.dpb.check_invariants();
         assert!(self.current.is_none(), "a picture is open between calls");
         assert!(self.sps.len() <= 32 && self.pps.len() <= 256);
+        let (width, height, _) = self.format.unwrap_or_default();
+        assert_eq!(
+            self.dpb.frame_bytes,
+            (width * height) as usize * BYTES_PER_MACROBLOCK
+        );
+        assert!(self.group_map.len() <= (width * height) as usize);
+        for (list, &len) in self.lists.entries.iter().zip(&self.lists.len) {
+            assert!(len <= list.len(), "a list of {len} entries");
+            for entry in list {
+                let missing = entry.code == MISSING;
+                assert!(missing || usize::from(entry.code >> 2) < MAX_REF_FRAMES);
+                assert!(missing || entry.code & FRAME != 0, "an entry without a field");
+            }
+        }
         if let Some(first) = self.first_field {
             assert!(first.structure == TOP || first.structure == BOTTOM);
         }
@@ -326,6 +356,9 @@ impl MotionDecoder {
         if self.format != Some(format) {
             self.dpb.clear();
             self.dpb.drop_pool();
+            self.dpb.frame_bytes = (format.0 * format.1) as usize * BYTES_PER_MACROBLOCK;
+            self.group_map.clear();
+            self.group_map_key = None;
             self.first_field = None;
             if self.format.is_some() {
                 self.prev_ref_frame_num = None;
@@ -342,8 +375,8 @@ impl MotionDecoder {
             Some(first) => first.id,
             None => self.new_id(),
         };
-        let mut motion = self.dpb.take_buffer();
         let height = sps.frame_height_in_mbs() >> u32::from(structure != FRAME);
+        let mut motion = self.dpb.take_buffer((sps.pic_width_in_mbs * height) as usize);
         motion.reset(sps.pic_width_in_mbs as usize, height as usize);
         motion.slots = [Slot::default(); MAX_REF_FRAMES];
         for (slot, frame) in motion.slots.iter_mut().zip(&self.dpb.frames) {

@@ -2,7 +2,7 @@
 
 use super::dpb::{BOTTOM, Dpb, FRAME, MAX_REF_FRAMES, StoredMotion, TOP};
 use super::entropy::Entropy;
-use super::motion::{FIELD, INTRA, LOST, MbRefs, Mv, PictureMotion, SKIP};
+use super::motion::{DIRECT, FIELD, INTRA, LOST, MbRefs, Mv, PictureMotion, SHAPE, SHAPE_8X8, SKIP};
 use super::mv_prediction::median_prediction;
 use super::neighbours::edge_flags;
 use super::ref_lists::{MISSING, RefLists, order_cnt_of};
@@ -91,13 +91,62 @@ struct ColBlock {
     scale: VertMvScale,
 }
 
+impl ColBlock {
+    /// What colZeroFlag asks of the colocated block: it refers to index 0 and moves by a quarter sample at most.
+    #[inline(always)]
+    fn is_still(&self) -> bool {
+        self.ref_idx == 0 && self.mv.iter().all(|&v| (-1..=1).contains(&v))
+    }
+}
+
 impl<E: Entropy, const MBAFF: bool> SliceDecoder<'_, E, MBAFF> {
     /// B_Skip.
     pub(crate) fn b_skip(&mut self) {
         self.derive_direct([true; 4]);
-        self.set_flags(SKIP);
+        self.set_flags(SKIP | DIRECT | self.direct_shape());
         self.store_direct();
         self.put_plain_edges(edge_flags::SKIP | edge_flags::DIRECT);
+    }
+
+    /// How a direct macroblock is partitioned: as the colocated one, but where spatial prediction gives all blocks the same
+    /// as one 16x16.
+    #[inline]
+    pub(crate) fn direct_shape(&self) -> u8 {
+        if self.direct_is_zero {
+            return 0;
+        }
+        let col = self.c.colocated.frame.and_then(|frame| frame.flags.get(self.pos));
+        match col {
+            Some(flags) if !MBAFF && self.c.structure == FRAME => {
+                let shape = flags & SHAPE;
+                if shape != 0
+                    && self.c.sh.direct_spatial_mv_pred_flag
+                    && self.still_blocks().is_multiple_of(16)
+                {
+                    0
+                } else {
+                    shape
+                }
+            }
+            _ => SHAPE_8X8,
+        }
+    }
+
+    /// How many 4x4 blocks have colZeroFlag 1, whichever the references.
+    #[inline(never)]
+    fn still_blocks(&self) -> u32 {
+        if !self.c.colocated.short_term {
+            return 0;
+        }
+        let inference = self.c.sps.direct_8x8_inference_flag;
+        let (subs, weight) = if inference { (1, 4) } else { (4, 1) };
+        let blocks = (0..4).flat_map(|quadrant| (0..subs).map(move |sub| (quadrant, sub)));
+        let still = blocks.filter(|&(quadrant, sub)| {
+            let (column, row) = self.corner(quadrant, sub);
+            self.colocated_block(column, row)
+                .is_some_and(|col| col.is_still())
+        });
+        still.count() as u32 * weight
     }
 
     /// Writes the result for a whole macroblock to the picture.
@@ -226,6 +275,7 @@ impl<E: Entropy, const MBAFF: bool> SliceDecoder<'_, E, MBAFF> {
                 mvs[list] = median_prediction(a, b, c, least);
             }
         }
+        self.direct_is_zero = mvs == [[0; 2]; 2];
         if refs == [-1, -1] {
             self.direct_ref = [[0; 4]; 2];
             self.direct_mv = [[[0; 2]; 16]; 2];
@@ -248,8 +298,7 @@ impl<E: Entropy, const MBAFF: bool> SliceDecoder<'_, E, MBAFF> {
                 let Some(col) = self.colocated_block(column, row) else {
                     continue;
                 };
-                let still = col.ref_idx == 0 && col.mv.iter().all(|&v| (-1..=1).contains(&v));
-                if !still {
+                if !col.is_still() {
                     continue;
                 }
                 let first = (quadrant >> 1) * 8 + (quadrant & 1) * 2;
@@ -271,6 +320,7 @@ impl<E: Entropy, const MBAFF: bool> SliceDecoder<'_, E, MBAFF> {
 
     /// Clause 8.4.1.2.3.
     fn temporal_direct(&mut self, wanted: [bool; 4]) {
+        self.direct_is_zero = false;
         let inference = self.c.sps.direct_8x8_inference_flag;
         for quadrant in 0..4 {
             if !wanted[quadrant] {

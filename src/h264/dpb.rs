@@ -47,6 +47,16 @@ pub(crate) struct RefFrame {
 }
 
 impl RefFrame {
+    /// The motion of the frame or of its fields.
+    fn coded_pictures(&self) -> impl Iterator<Item = &PictureMotion> {
+        let coded: [Option<&PictureMotion>; 2] = match &self.motion {
+            StoredMotion::None => [None, None],
+            StoredMotion::Frame(motion) => [Some(motion), None],
+            StoredMotion::Fields([top, bottom]) => [top.as_deref(), bottom.as_deref()],
+        };
+        coded.into_iter().flatten()
+    }
+
     /// PicOrderCnt() of the frame, or of its only field.
     pub(crate) fn pic_order_cnt(&self) -> i32 {
         match self.coded {
@@ -72,6 +82,8 @@ pub(crate) struct Dpb {
     pub(crate) frames: Vec<RefFrame>,
     /// MaxLongTermFrameIdx + 1; 0 is "no long-term frame indices".
     pub(crate) max_long_term_idx_plus1: u32,
+    /// What a frame's motion takes, in bytes.
+    pub(crate) frame_bytes: usize,
     /// Buffers of pictures that are no longer used.
     #[allow(clippy::vec_box)] // buffers move between frames and pool without being copied
     pool: Vec<Box<PictureMotion>>,
@@ -92,16 +104,40 @@ pub(crate) struct Marking {
 }
 
 impl Dpb {
-    /// An unused buffer, from the pool where possible.
-    pub(crate) fn take_buffer(&mut self) -> Box<PictureMotion> {
-        self.pool.pop().unwrap_or_default()
+    /// A buffer for a picture of `size` macroblocks, from the pool where possible.
+    pub(crate) fn take_buffer(&mut self, size: usize) -> Box<PictureMotion> {
+        self.bound_pool();
+        let fitting = self.pool.iter().rposition(|b| b.flags.capacity() == size);
+        match fitting {
+            Some(at) => self.pool.swap_remove(at),
+            None => self.pool.pop().unwrap_or_default(),
+        }
     }
 
     /// Gives a buffer back for later pictures.
     pub(crate) fn recycle(&mut self, buffer: Box<PictureMotion>) {
-        if self.pool.len() < MAX_REF_FRAMES {
+        if self.pool.len() < 2 * MAX_REF_FRAMES {
             self.pool.push(buffer);
         }
+    }
+
+    /// Drops pooled buffers beyond [`MAX_REF_FRAMES`] + 1 frames held in all.
+    fn bound_pool(&mut self) {
+        let limit = (MAX_REF_FRAMES + 1) * self.frame_bytes;
+        let mut held = self.bytes();
+        while held > limit {
+            match self.pool.pop() {
+                Some(buffer) => held -= buffer.bytes(),
+                None => return,
+            }
+        }
+    }
+
+    /// Heap memory of all buffers, in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        let stored = self.frames.iter().flat_map(RefFrame::coded_pictures);
+        let pooled = self.pool.iter().map(Box::as_ref);
+        stored.chain(pooled).map(PictureMotion::bytes).sum()
     }
 
     fn recycle_frame(&mut self, frame: RefFrame) {
@@ -216,6 +252,7 @@ impl Dpb {
             }
         }
         self.insert(&m, long_term, motion);
+        self.bound_pool();
     }
 
     fn insert(&mut self, m: &Marking, long_term: Option<u32>, motion: Box<PictureMotion>) {
@@ -348,7 +385,24 @@ impl Dpb {
             self.frames.len() <= MAX_REF_FRAMES,
             "more reference frames than the standard allows"
         );
+        assert!(
+            self.bytes() <= (MAX_REF_FRAMES + 1) * self.frame_bytes,
+            "{} bytes are held, {} a frame",
+            self.bytes(),
+            self.frame_bytes
+        );
+        assert!(self.max_long_term_idx_plus1 <= 32);
         for (i, f) in self.frames.iter().enumerate() {
+            for picture in f.coded_pictures() {
+                picture.check_invariants();
+                let of_frame = match f.motion {
+                    StoredMotion::Fields(_) => 2,
+                    _ => 1,
+                };
+                let size = of_frame * picture.flags.len() * super::motion::BYTES_PER_MACROBLOCK;
+                assert_eq!(size, self.frame_bytes, "a stored picture has another size");
+            }
+            assert!(f.long_term_frame_idx < 32);
             assert!(f.short | f.long != 0, "an unused frame is kept");
             assert!(f.short & f.long == 0, "a field is short-term and long-term");
             assert!(

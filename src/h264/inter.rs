@@ -2,7 +2,7 @@
 
 use super::entropy::{Entropy, ORIGIN};
 use super::error::{Syntax, SyntaxError};
-use super::motion::{MbRefs, Mv};
+use super::motion::{DIRECT, MbRefs, Mv, SHAPE_8X8, SHAPE_8X16, SHAPE_16X8};
 use super::mv_prediction::median_prediction;
 use super::neighbours::{Edge, edge_flags};
 use super::slice_data::SliceDecoder;
@@ -125,7 +125,7 @@ impl<E: Entropy, const MBAFF: bool> SliceDecoder<'_, E, MBAFF> {
     /// B_Direct_16x16.
     fn direct_16x16(&mut self) -> Syntax<()> {
         self.derive_direct([true; 4]);
-        self.set_flags(0);
+        self.set_flags(DIRECT | self.direct_shape());
         self.store_direct();
         let transform_allowed = self.c.sps.direct_8x8_inference_flag;
         self.finish_inter(edge_flags::DIRECT, transform_allowed, Shown::Nothing)
@@ -335,7 +335,7 @@ impl<E: Entropy, const MBAFF: bool> SliceDecoder<'_, E, MBAFF> {
             }
             self.store_grid(list);
         }
-        self.set_flags(0);
+        self.set_flags(if HORIZONTAL { SHAPE_16X8 } else { SHAPE_8X16 });
         self.pic.refs[self.pos] = refs;
         self.finish_inter(0, true, Shown::Grid(&context))
     }
@@ -398,7 +398,7 @@ impl<E: Entropy, const MBAFF: bool> SliceDecoder<'_, E, MBAFF> {
             }
             self.store_grid(list);
         }
-        self.set_flags(0);
+        self.set_flags(SHAPE_8X8);
         self.pic.refs[self.pos] = refs;
         let whole = |shape: SubShape| match shape {
             SubShape::S8x8 => true,

@@ -9,7 +9,7 @@
 //! The files follow the standard: `annexb` and `nal` (Annex B, 7.3.1), `sps`, `pps`, `slice_header` (7.3.2, 7.3.3),
 //! `fmo`, `poc`, `ref_lists`, `dpb` (8.2), `slice_data`, `macroblock`, `inter` (7.3.4, 7.3.5), `neighbours` (6.4),
 //! `mv_prediction`, `direct` (8.4.1), `cavlc*` (9.1, 9.2), `cabac*` (9.3).
-#![deny(unsafe_code)]
+#![forbid(unsafe_code)]
 // Lists and quadrants index several arrays at once, as in the standard's equations.
 #![allow(clippy::needless_range_loop)]
 
@@ -47,8 +47,8 @@ mod sps;
 pub use decoder::MotionDecoder;
 pub use error::{DecodeError, NalKind, Recovery, Unsupported};
 pub use motion::{
-    FrameMotion, MbFlags, MotionField, Mv, PictureHeader, PictureStructure, PictureType, Reference,
-    SliceTypes, Timing,
+    BYTES_PER_MACROBLOCK, FrameMotion, MbFlags, MotionField, Mv, Partition, PictureHeader, PictureStructure,
+    PictureType, Reference, SliceTypes, Timing,
 };
 pub use nal::NalHeader;
 pub use slice_header::SliceType;

@@ -161,6 +161,29 @@ pub(crate) const INTRA: u8 = 1;
 pub(crate) const SKIP: u8 = 2;
 pub(crate) const FIELD: u8 = 4;
 pub(crate) const LOST: u8 = 8;
+/// How an Inter macroblock is partitioned: [`Partition`] in two bits.
+pub(crate) const SHAPE: u8 = 0x30;
+pub(crate) const SHAPE_16X8: u8 = 0x10;
+pub(crate) const SHAPE_8X16: u8 = 0x20;
+pub(crate) const SHAPE_8X8: u8 = 0x30;
+/// B_Skip or B_Direct_16x16.
+pub(crate) const DIRECT: u8 = 0x40;
+
+/// How an Inter macroblock is partitioned (Tables 7-13, 7-14).
+///
+/// Direct macroblocks (B_Skip, B_Direct_16x16) code no partition: theirs is that of the colocated macroblock, from which
+/// their motion comes, or one 16x16 where the prediction is zero.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Partition {
+    /// One of 16x16.
+    Whole,
+    /// Two of 16x8: upper, lower.
+    Rows,
+    /// Two of 8x16: left, right.
+    Columns,
+    /// Four of 8x8, each with parts of its own.
+    Quarters,
+}
 
 /// References of a macroblock's 8x8 blocks in both lists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -185,6 +208,9 @@ pub(crate) struct Slot {
     pub(crate) poc: [i32; 2],
 }
 
+/// What a picture's motion takes: vectors of 16 blocks in two lists, references, flags.
+pub const BYTES_PER_MACROBLOCK: usize = size_of::<[[Mv; 16]; 2]>() + size_of::<MbRefs>() + 1;
+
 /// Motion of a coded picture. Macroblocks are in raster order of the picture's own structure; a macroblock pair's
 /// top macroblock is above its bottom macroblock even if they are field macroblocks.
 #[derive(Debug, Default)]
@@ -203,12 +229,49 @@ impl PictureMotion {
     /// Prepares for a picture of this size: all macroblocks are lost until they are decoded.
     pub(crate) fn reset(&mut self, width_mbs: usize, height_mbs: usize) {
         let size = width_mbs * height_mbs;
+        if self.flags.capacity() > size {
+            // A frame's buffer would stay as large for a field: memory is bounded by what pictures need.
+            *self = PictureMotion::default();
+        }
+        self.mv.reserve_exact(size.saturating_sub(self.mv.len()));
+        self.refs.reserve_exact(size.saturating_sub(self.refs.len()));
+        self.flags.reserve_exact(size.saturating_sub(self.flags.len()));
         self.width_mbs = width_mbs;
         self.height_mbs = height_mbs;
         self.mv.resize(size, [[[0; 2]; 16]; 2]);
         self.refs.resize(size, MbRefs::NONE);
         self.flags.clear();
         self.flags.resize(size, LOST);
+    }
+
+    /// Heap memory, in bytes: [`BYTES_PER_MACROBLOCK`] a macroblock.
+    pub(crate) fn bytes(&self) -> usize {
+        self.mv.capacity() * size_of::<[[Mv; 16]; 2]>()
+            + self.refs.capacity() * size_of::<MbRefs>()
+            + self.flags.capacity()
+    }
+
+    pub(crate) fn check_invariants(&self) {
+        let size = self.width_mbs * self.height_mbs;
+        assert!(
+            self.mv.len() == size && self.refs.len() == size && self.flags.len() == size,
+            "a picture of {}x{} macroblocks holds {} vectors, {} references, {} flags",
+            self.width_mbs,
+            self.height_mbs,
+            self.mv.len(),
+            self.refs.len(),
+            self.flags.len()
+        );
+        assert!(self.bytes() <= size * BYTES_PER_MACROBLOCK);
+        for refs in self.refs.iter() {
+            for (&idx, &pic) in refs.ref_idx.iter().flatten().zip(refs.ref_pic.iter().flatten()) {
+                assert!((-1..32).contains(&idx), "refIdx {idx}");
+                assert!(
+                    pic == MISSING || (usize::from(pic >> 2) < MAX_REF_FRAMES && pic & FRAME != 0),
+                    "code {pic} of a reference"
+                );
+            }
+        }
     }
 
     /// Gives lost macroblocks defined content; returns how many there are.
@@ -281,6 +344,27 @@ impl<'a> MotionField<'a> {
             field: flags & FIELD != 0,
             lost: flags & LOST != 0,
         }
+    }
+
+    /// How the macroblock at position `mb_pos` is partitioned; [`Partition::Whole`] for intra and lost ones.
+    ///
+    /// # Panics
+    /// If there is no such position.
+    pub fn partition(&self, mb_pos: usize) -> Partition {
+        match self.motion.flags[mb_pos] & SHAPE {
+            SHAPE_16X8 => Partition::Rows,
+            SHAPE_8X16 => Partition::Columns,
+            SHAPE_8X8 => Partition::Quarters,
+            _ => Partition::Whole,
+        }
+    }
+
+    /// The macroblock at position `mb_pos` is B_Skip or B_Direct_16x16.
+    ///
+    /// # Panics
+    /// If there is no such position.
+    pub fn is_direct(&self, mb_pos: usize) -> bool {
+        self.motion.flags[mb_pos] & DIRECT != 0
     }
 
     fn block(&self, x4: usize, y4: usize) -> (usize, usize) {

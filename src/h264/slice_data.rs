@@ -4,7 +4,7 @@ use super::direct::Colocated;
 use super::dpb::{BOTTOM, FRAME, TOP};
 use super::entropy::{Entropy, Residual};
 use super::error::{Syntax, SyntaxError};
-use super::motion::{FIELD, INTRA, LOST, Mv, PictureMotion, SKIP};
+use super::motion::{DIRECT, FIELD, INTRA, Mv, PictureMotion, SHAPE, SKIP};
 use super::motion_grid::Grid;
 use super::neighbours::{Edge, Neighbours, edge_flags};
 use super::pps::Pps;
@@ -32,6 +32,13 @@ pub(crate) struct SliceContext<'a> {
 pub(crate) struct Scratch {
     /// Bottom edges of the macroblocks above, by column; two a column (top and bottom of the pair) in MBAFF frames.
     pub(crate) top: Vec<Edge>,
+}
+
+impl Scratch {
+    /// Heap memory, in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.top.capacity() * size_of::<Edge>()
+    }
 }
 
 /// Decodes one slice. `E` is the entropy decoder, `MBAFF` is MbaffFrameFlag.
@@ -66,6 +73,8 @@ pub(crate) struct SliceDecoder<'a, E: Entropy, const MBAFF: bool> {
     /// Result of the direct derivation: vectors of 4x4 blocks, refIdx of 8x8 blocks.
     pub(crate) direct_mv: [[Mv; 16]; 2],
     pub(crate) direct_ref: [[i8; 4]; 2],
+    /// Spatial prediction gave zero vectors, whatever the colocated blocks are.
+    pub(crate) direct_is_zero: bool,
     pub(crate) decoded: u32,
 }
 
@@ -107,6 +116,7 @@ impl<'a, E: Entropy, const MBAFF: bool> SliceDecoder<'a, E, MBAFF> {
             qp_delta_nonzero: false,
             direct_mv: [[[0; 2]; 16]; 2],
             direct_ref: [[-1; 4]; 2],
+            direct_is_zero: false,
             decoded: 0,
         }
     }
@@ -352,7 +362,7 @@ impl<'a, E: Entropy, const MBAFF: bool> SliceDecoder<'a, E, MBAFF> {
     /// Writes a macroblock's flags.
     #[inline]
     pub(crate) fn set_flags(&mut self, flags: u8) {
-        debug_assert!(flags & !(INTRA | SKIP | FIELD | LOST) == 0);
+        debug_assert!(flags & !(INTRA | SKIP | SHAPE | DIRECT) == 0);
         self.pic.flags[self.pos] = flags | if MBAFF && self.field { FIELD } else { 0 };
     }
 

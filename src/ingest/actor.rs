@@ -193,6 +193,13 @@ impl StreamKeeper {
             Action::Open => self.pipeline.open(),
             Action::Close(reason) => return self.pipeline.close(reason, self.close_deadline),
             Action::Wait(wait) => {
+                let wait = match self.parts.source.host() {
+                    Some(host) => {
+                        let now = Instant::now().into_std();
+                        self.parts.pacer.wait(host, now, wait)
+                    }
+                    None => wait,
+                };
                 let over = Own::WaitOver(self.pipeline.generation());
                 // A timer of an actor that has stopped has nobody to tell.
                 let _timer = self
@@ -282,10 +289,16 @@ impl StreamKeeper {
             shed_units: progress.shed_units,
             segments: progress.segments,
             waiting: progress.waiting,
-            restarts: self.lifecycle.restarts(),
+            restarts: self
+                .lifecycle
+                .restarts()
+                .iter()
+                .map(|(reason, times)| (reason.label(), *times))
+                .collect(),
             failed_files: self.lifecycle.failed_files(),
             passes: self.pipeline.passes(),
             leaked_pipelines: self.pipeline.leaked(),
+            hanging_pipelines: self.pipeline.hanging(),
             ledger: self.parts.ledger.snapshot(),
         }
     }

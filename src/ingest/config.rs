@@ -3,14 +3,17 @@ use std::{collections::HashSet, path::PathBuf, time::Duration};
 use bytesize::ByteSize;
 use serde::{Deserialize, Serialize};
 
-use super::{IngestError, RedactedUri, SourceKind, StreamName, SyntheticConfig};
+use super::{IngestError, RedactedUri, Secret, SourceKind, StreamName, SyntheticConfig, exact_size};
 
 /// The `[ingest]` section: what all streams share.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct IngestConfig {
     /// Compressed video that may be in memory at once, all streams together.
+    #[serde(serialize_with = "exact_size")]
     pub memory: ByteSize,
+    /// A folder whose `*.toml` files hold a stream each, named by the file. What the API is told to keep goes there.
+    pub stream_folder: PathBuf,
     /// A folder whose `*.launch` files are used in place of the built-in pipelines of the same name.
     pub pipelines: Option<PathBuf>,
     /// A source that has given nothing so long after its start has failed.
@@ -31,6 +34,9 @@ pub struct IngestConfig {
     /// The longest wait before a restart.
     #[serde(with = "humantime_serde")]
     pub backoff_longest: Duration,
+    /// Attempts to open streams of one host again come at least so far apart.
+    #[serde(with = "humantime_serde")]
+    pub host_spacing: Duration,
 }
 
 /// A compressed picture of a low bit rate: 1 Mbit/s at 30 pictures a second.
@@ -59,6 +65,7 @@ impl Default for IngestConfig {
     fn default() -> Self {
         Self {
             memory: ByteSize::mib(256),
+            stream_folder: "streams.d".into(),
             pipelines: None,
             open_timeout: Duration::from_secs(30),
             stall_timeout: Duration::from_secs(10),
@@ -66,6 +73,7 @@ impl Default for IngestConfig {
             time_jump: Duration::from_secs(2),
             backoff_first: Duration::from_secs(1),
             backoff_longest: Duration::from_secs(60),
+            host_spacing: Duration::from_millis(500),
         }
     }
 }
@@ -92,7 +100,7 @@ pub enum Transport {
     Udp,
 }
 
-/// One `[[stream]]`: exactly one of `uri`, `path`, `folder` and `synthetic`.
+/// One `[[stream]]`: exactly one of `uri` (or `uri_file`), `path`, `folder` and `synthetic`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct StreamConfig {
@@ -102,6 +110,18 @@ pub struct StreamConfig {
     /// rtsp, rtsps, http, https or file URI.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub uri: Option<RedactedUri>,
+    /// A file that holds the URI: one with a secret in it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uri_file: Option<PathBuf>,
+    /// The name that the URI's host wants, in whatever characters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// The password to it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub password: Option<Secret>,
+    /// A file that holds the password.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub password_file: Option<PathBuf>,
     /// A video file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<PathBuf>,
@@ -126,6 +146,23 @@ pub struct StreamConfig {
     /// This stream's own `stall_timeout`: cameras with few frames need more.
     #[serde(with = "humantime_serde", skip_serializing_if = "Option::is_none")]
     pub stall_timeout: Option<Duration>,
+    /// Where this entry stands.
+    #[serde(skip)]
+    pub origin: StreamOrigin,
+}
+
+/// Where a stream's entry stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum StreamOrigin {
+    /// In the config file.
+    #[default]
+    Config,
+    /// In a file of its own in `ingest.stream_folder`.
+    File(PathBuf),
+    /// On the command line.
+    CommandLine,
+    /// Nowhere: the API added it, or changed it, and was not told to keep that.
+    Api,
 }
 
 impl Default for StreamConfig {
@@ -133,6 +170,10 @@ impl Default for StreamConfig {
         Self {
             name: None,
             uri: None,
+            uri_file: None,
+            user: None,
+            password: None,
+            password_file: None,
             path: None,
             folder: None,
             synthetic: None,
@@ -142,6 +183,7 @@ impl Default for StreamConfig {
             transport: Transport::Tcp,
             latency: Duration::from_millis(200),
             stall_timeout: None,
+            origin: StreamOrigin::default(),
         }
     }
 }
@@ -149,7 +191,10 @@ impl Default for StreamConfig {
 impl StreamConfig {
     /// The stream of a command line argument: URI, file, folder or `synthetic:`.
     pub fn from_argument(argument: &str) -> Result<Self, IngestError> {
-        let mut config = Self::default();
+        let mut config = Self {
+            origin: StreamOrigin::CommandLine,
+            ..Self::default()
+        };
         match SourceKind::parse(argument)? {
             SourceKind::File(path) => config.path = Some(path),
             SourceKind::Folder(path) => config.folder = Some(path),

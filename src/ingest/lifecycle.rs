@@ -1,4 +1,4 @@
-use std::{fmt, time::Duration};
+use std::{collections::BTreeMap, fmt, time::Duration};
 
 use rand::Rng;
 use serde::{Deserialize, Serialize};
@@ -54,6 +54,63 @@ impl StreamState {
 impl fmt::Display for StreamState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.label())
+    }
+}
+
+/// The kind of failure after which a source is opened again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RestartReason {
+    /// It could not be opened: refused, away, not found.
+    Unreachable,
+    /// It was opened, and no video came.
+    NoVideo,
+    /// Video came, and then nothing.
+    Stalled,
+    /// A live source said that it is over.
+    Ended,
+    /// What it gives is nothing that comove learns from.
+    Unusable,
+    /// It failed while it gave video.
+    Failed,
+}
+
+impl RestartReason {
+    /// Every reason.
+    pub const ALL: [Self; 6] = [
+        Self::Unreachable,
+        Self::NoVideo,
+        Self::Stalled,
+        Self::Ended,
+        Self::Unusable,
+        Self::Failed,
+    ];
+
+    /// The reason as a metrics label.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Unreachable => "unreachable",
+            Self::NoVideo => "no_video",
+            Self::Stalled => "stalled",
+            Self::Ended => "ended",
+            Self::Unusable => "unusable",
+            Self::Failed => "failed",
+        }
+    }
+
+    /// Why a source in this state failed.
+    fn of(error: &IngestError, state: StreamState) -> Self {
+        match error {
+            IngestError::LiveEnded { .. } => Self::Ended,
+            IngestError::Silent { .. } if state == StreamState::Starting => Self::NoVideo,
+            IngestError::Silent { .. } => Self::Stalled,
+            IngestError::Pipeline { .. } | IngestError::Unreadable { .. }
+                if state == StreamState::Starting =>
+            {
+                Self::Unreachable
+            }
+            IngestError::Pipeline { .. } => Self::Failed,
+            _ => Self::Unusable,
+        }
     }
 }
 
@@ -144,7 +201,7 @@ pub(super) enum Action {
 #[derive(Debug)]
 enum Then {
     Disable,
-    Fail(IngestError),
+    Fail(IngestError, RestartReason),
     Next,
     End,
 }
@@ -156,8 +213,8 @@ enum Phase {
     /// A pipeline is being built, or is there.
     Open,
     Closing(Then),
-    /// Backing off.
-    Waiting,
+    /// Backing off, after a failure of this kind.
+    Waiting(RestartReason),
 }
 
 /// The states of a stream, as a pure function of what happens. Time is told as the time since some fixed moment.
@@ -174,7 +231,7 @@ pub(super) struct Lifecycle {
     alive: (Duration, u64),
     /// A unit came in this pass over the files.
     fruitful: bool,
-    restarts: u64,
+    restarts: BTreeMap<RestartReason, u64>,
     failed_files: u64,
     last_failure: Option<String>,
 }
@@ -194,7 +251,7 @@ impl Lifecycle {
             entered: Duration::ZERO,
             alive: (Duration::ZERO, 0),
             fruitful: false,
-            restarts: 0,
+            restarts: BTreeMap::new(),
             failed_files: 0,
             last_failure: None,
         }
@@ -214,9 +271,9 @@ impl Lifecycle {
         self.failed
     }
 
-    /// Times that a failed source was opened again.
-    pub fn restarts(&self) -> u64 {
-        self.restarts
+    /// Times that a failed source was opened again, by the failure.
+    pub fn restarts(&self) -> &BTreeMap<RestartReason, u64> {
+        &self.restarts
     }
 
     /// Files that could not be read, or not to their end.
@@ -236,11 +293,14 @@ impl Lifecycle {
             Happening::Failed(error) => self.fail(error),
             Happening::Tick { units, waiting } => self.tick(units, waiting, now),
             Happening::Closed { pass_over } => self.closed(pass_over, now, random),
-            Happening::WaitOver if matches!(self.phase, Phase::Waiting) => {
-                self.restarts += 1;
+            Happening::WaitOver => {
+                let Phase::Waiting(reason) = self.phase else {
+                    return Action::Nothing;
+                };
+                *self.restarts.entry(reason).or_default() += 1;
                 self.open("opening the source again", now)
             }
-            Happening::NoMoreFiles | Happening::WaitOver => Action::Nothing,
+            Happening::NoMoreFiles => Action::Nothing,
         }
     }
 
@@ -275,13 +335,13 @@ impl Lifecycle {
         match &mut self.phase {
             Phase::Open => {
                 self.phase = Phase::Closing(Then::Disable);
-                Action::Close(SegmentEndReason::Interrupted(stopped.to_owned()))
+                Action::Close(SegmentEndReason::Stopped)
             }
             Phase::Closing(then) => {
                 *then = Then::Disable;
                 Action::Nothing
             }
-            Phase::Waiting | Phase::Idle => {
+            Phase::Waiting(_) | Phase::Idle => {
                 self.phase = Phase::Idle;
                 if self.state != StreamState::Ended {
                     self.enter(StreamState::Disabled, stopped, false, now);
@@ -357,7 +417,8 @@ impl Lifecycle {
             return Action::Nothing;
         }
         let reason = SegmentEndReason::Interrupted(error.to_string());
-        self.phase = Phase::Closing(Then::Fail(error));
+        let kind = RestartReason::of(&error, self.state);
+        self.phase = Phase::Closing(Then::Fail(error, kind));
         Action::Close(reason)
     }
 
@@ -383,8 +444,10 @@ impl Lifecycle {
         }
         let place = self.manner.place.clone();
         let error = IngestError::Silent { place, waited };
-        self.enter(StreamState::Stalled, error.to_string(), true, now);
-        self.fail(error)
+        let text = error.to_string();
+        let action = self.fail(error);
+        self.enter(StreamState::Stalled, text, true, now);
+        action
     }
 
     fn closed(&mut self, pass_over: bool, now: Duration, random: &mut impl Rng) -> Action {
@@ -401,13 +464,14 @@ impl Lifecycle {
                 self.fruitful &= !pass_over || !self.manner.endless;
                 self.open("opening the next file", now)
             }
-            Then::Fail(error) => self.after_failure(error, pass_over, now, random),
+            Then::Fail(error, kind) => self.after_failure(error, kind, pass_over, now, random),
         }
     }
 
     fn after_failure(
         &mut self,
         error: IngestError,
+        kind: RestartReason,
         pass_over: bool,
         now: Duration,
         random: &mut impl Rng,
@@ -418,7 +482,7 @@ impl Lifecycle {
         }
         match self.manner.on_failure {
             OnFailure::End => self.finish(text, true, now),
-            OnFailure::BackOff => self.back_off(text, now, random),
+            OnFailure::BackOff => self.back_off(text, kind, now, random),
             OnFailure::NextFile => {
                 self.failed_files += 1;
                 self.last_failure = Some(text.clone());
@@ -426,6 +490,7 @@ impl Lifecycle {
                 if barren && self.manner.endless {
                     return self.back_off(
                         format!("no file could be read; the last error: {text}"),
+                        kind,
                         now,
                         random,
                     );
@@ -436,9 +501,15 @@ impl Lifecycle {
         }
     }
 
-    fn back_off(&mut self, failure: String, now: Duration, random: &mut impl Rng) -> Action {
+    fn back_off(
+        &mut self,
+        failure: String,
+        kind: RestartReason,
+        now: Duration,
+        random: &mut impl Rng,
+    ) -> Action {
         let wait = self.backoff.after_failure(random);
-        self.phase = Phase::Waiting;
+        self.phase = Phase::Waiting(kind);
         let reason = format!("{failure}; again in {:.1} s", wait.as_secs_f64());
         self.enter(StreamState::BackingOff, reason, true, now);
         Action::Wait(wait)

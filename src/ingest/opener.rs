@@ -1,6 +1,6 @@
 use std::sync::{
     Arc, Mutex, PoisonError,
-    atomic::{AtomicBool, Ordering},
+    atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
 use super::{
@@ -114,6 +114,8 @@ pub(super) struct Teardown {
     pub reason: SegmentEndReason,
     /// Set when nobody waits any longer: the intake may already serve the next pipeline.
     pub left_behind: Arc<AtomicBool>,
+    /// Counts pipelines that nobody waits for and that hang still.
+    pub hanging: Arc<AtomicU64>,
 }
 
 impl Teardown {
@@ -121,7 +123,10 @@ impl Teardown {
     pub fn begin(self, thread: String, done: impl FnOnce() + Send + 'static) {
         spare_thread(thread, move || {
             self.pipeline.stop();
-            if !self.left_behind.load(Ordering::Relaxed) {
+            if self.left_behind.load(Ordering::Relaxed) {
+                // Late, but not lost.
+                self.hanging.fetch_sub(1, Ordering::Relaxed);
+            } else {
                 self.intake.end_segment(self.reason);
                 done();
             }

@@ -68,7 +68,7 @@ impl Media {
         match self {
             Self::File { path, .. } => path.display().to_string(),
             Self::Rtsp { uri, .. } | Self::Http(uri) => uri.to_string(),
-            Self::Synthetic(_) => "synthetic:".to_owned(),
+            Self::Synthetic(_) => "synthetic".to_owned(),
         }
     }
 

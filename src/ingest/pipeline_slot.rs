@@ -1,7 +1,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -32,6 +32,7 @@ pub(super) struct PipelineSlot {
     held: Held,
     place: Option<String>,
     leaked: u64,
+    hanging: Arc<AtomicU64>,
 }
 
 /// What the slot's threads and timers say.
@@ -78,6 +79,7 @@ impl PipelineSlot {
             held: Held::Nothing,
             place: None,
             leaked: 0,
+            hanging: Arc::default(),
         }
     }
 
@@ -94,6 +96,11 @@ impl PipelineSlot {
     /// Pipelines that could not be stopped in time and were left behind.
     pub fn leaked(&self) -> u64 {
         self.leaked
+    }
+
+    /// Those of them that hang still.
+    pub fn hanging(&self) -> u64 {
+        self.hanging.load(Ordering::Relaxed)
     }
 
     /// Passes over the files begun.
@@ -213,6 +220,7 @@ impl PipelineSlot {
             intake: self.intake.clone(),
             reason: reason.clone(),
             left_behind: left_behind.clone(),
+            hanging: self.hanging.clone(),
         };
         let tell = self.teller();
         teardown.begin(format!("close-{}", self.stream), move || tell(What::Closed));
@@ -259,6 +267,10 @@ impl PipelineSlot {
         else {
             return None;
         };
+        // Counted before it is told: whoever stops late takes itself off again.
+        if !*still_opening {
+            self.hanging.fetch_add(1, Ordering::Relaxed);
+        }
         left_behind.store(true, Ordering::Relaxed);
         self.leaked += 1;
         tracing::error!(
@@ -273,7 +285,6 @@ impl PipelineSlot {
 
     /// The actor is going: closes what is open, and says that nothing more will come, unless that was `said` already.
     pub fn put_down(&mut self, said: Said, mut patience: Duration) {
-        let reason = SegmentEndReason::Interrupted("the stream was removed".to_owned());
         let intake = self.intake.clone();
         let pipeline = match std::mem::replace(&mut self.held, Held::Nothing) {
             Held::Running(gate, pipeline) => {
@@ -289,7 +300,7 @@ impl PipelineSlot {
         spare_thread(format!("end-{}", self.stream), move || {
             // The ends first: the pipeline may never stop, and its gate is closed.
             intake.wait_until_clear();
-            intake.end_segment(reason);
+            intake.end_segment(SegmentEndReason::Stopped);
             if said == Said::NotYet {
                 intake.finish(false);
             }

@@ -68,6 +68,21 @@ impl RedactedUri {
         uri.to_string()
     }
 
+    /// The same URI with a name and a password, in whatever characters. None where it has a name already, or can have none.
+    pub(super) fn with_credentials(&self, user: &str, password: Option<&str>) -> Option<Self> {
+        let remote = matches!(
+            self.scheme(),
+            "rtsp" | "rtsps" | "rtspt" | "rtspu" | "http" | "https"
+        );
+        if !remote || self.credentials().is_some() {
+            return None;
+        }
+        let mut uri = self.0.clone();
+        uri.set_username(user).ok()?;
+        uri.set_password(password).ok()?;
+        Some(Self(uri))
+    }
+
     pub(super) fn credentials(&self) -> Option<Credentials> {
         let given = !self.0.username().is_empty() || self.0.password().is_some();
         given.then(|| Credentials {

@@ -18,8 +18,10 @@ pub enum SegmentEndReason {
     EndOfSource,
     /// Units of a live stream were shed.
     Shed,
-    /// The source failed or was stopped; the text says why.
+    /// The source failed; the text says why.
     Interrupted(String),
+    /// The stream was told to stop: the video itself went on.
+    Stopped,
 }
 
 impl fmt::Display for SegmentEndReason {
@@ -39,6 +41,7 @@ impl fmt::Display for SegmentEndReason {
             Self::EndOfSource => f.write_str("end of source"),
             Self::Shed => f.write_str("units were shed"),
             Self::Interrupted(why) => f.write_str(why),
+            Self::Stopped => f.write_str("told to stop"),
         }
     }
 }

@@ -124,7 +124,7 @@ impl SourceKind {
             return SyntheticConfig::parse(values)
                 .map(Self::Synthetic)
                 .map_err(|rule| IngestError::InvalidStream {
-                    stream: "synthetic:".to_owned(),
+                    stream: "synthetic".to_owned(),
                     rule,
                 });
         }
@@ -173,6 +173,14 @@ impl SourceKind {
         matches!(self, Self::Rtsp(_) | Self::Http(_))
     }
 
+    /// The machine that it comes from, where that is another one.
+    pub fn host(&self) -> Option<&str> {
+        match self {
+            Self::Rtsp(uri) | Self::Http(uri) => uri.host(),
+            Self::File(_) | Self::Folder(_) | Self::Synthetic(_) => None,
+        }
+    }
+
     /// A legal name made of the source, without credentials and not in `taken`.
     pub fn default_name(&self, taken: &HashSet<StreamName>) -> StreamName {
         let of_path = |path: &Path, name: Option<&std::ffi::OsStr>| match name {
@@ -201,7 +209,7 @@ impl fmt::Display for SourceKind {
         match self {
             Self::File(path) | Self::Folder(path) => write!(f, "{}", path.display()),
             Self::Rtsp(uri) | Self::Http(uri) => write!(f, "{uri}"),
-            Self::Synthetic(_) => f.write_str("synthetic:"),
+            Self::Synthetic(_) => f.write_str("synthetic"),
         }
     }
 }

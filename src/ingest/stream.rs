@@ -1,10 +1,10 @@
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use crossbeam_channel::Sender;
 use serde::Serialize;
 
 use super::{
-    ByteBudget, FilePlace, FirstNumbers, IngestConfig, IngestItem, Ledger, LedgerSnapshot, Repeat,
+    ByteBudget, FilePlace, FirstNumbers, HostPacer, IngestConfig, IngestItem, Ledger, LedgerSnapshot, Repeat,
     SourceKind, StreamConfig, StreamName, StreamState, Templates, WallClock,
     lifecycle::{Manner, OnEnd, OnFailure},
 };
@@ -27,6 +27,8 @@ pub struct StreamParts {
     pub budget: ByteBudget,
     /// Where access units go; bounded, with room for at least two items.
     pub items: Sender<IngestItem>,
+    /// Spaces the attempts to open a host's streams again.
+    pub pacer: HostPacer,
     /// What its first segment and unit are called.
     pub first: FirstNumbers,
     /// The file that a list of files begins with, if not its first.
@@ -73,14 +75,16 @@ pub struct StreamStatus {
     pub segments: u64,
     /// Whether the source waits for comove now.
     pub waiting: bool,
-    /// Times that a failed source was opened again.
-    pub restarts: u64,
+    /// Times that a failed source was opened again, by the [`RestartReason`]'s label.
+    pub restarts: BTreeMap<&'static str, u64>,
     /// Files that could not be read, or not to their end.
     pub failed_files: u64,
     /// Passes over the files begun.
     pub passes: u64,
     /// Pipelines that could not be stopped in time and were left behind.
     pub leaked_pipelines: u64,
+    /// Those of them that have not stopped since.
+    pub hanging_pipelines: u64,
     /// What became of the access units.
     pub ledger: LedgerSnapshot,
 }

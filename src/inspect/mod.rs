@@ -10,15 +10,15 @@ mod entropy;
 mod error;
 mod gops;
 mod legend;
-mod order;
+pub(crate) mod order;
 mod overlay;
 mod overlay_writer;
 mod report;
 mod run;
 mod speed;
 mod statistics;
-mod survey;
-mod walk;
+pub(crate) mod survey;
+pub(crate) mod walk;
 
 pub use error::InspectError;
 pub use gops::GopFacts;

@@ -2,6 +2,7 @@ use bytesize::ByteSize;
 use serde::{Deserialize, Serialize};
 
 use super::{Eviction, Fifo, MinimumRedundancy, Reservoir, Sampling, StreamFair, TwoTier, Uniform};
+use crate::ingest::exact_size;
 
 /// Which samples stay when the memory is full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +33,7 @@ pub enum SamplingKind {
 #[serde(default, deny_unknown_fields)]
 pub struct ReplayConfig {
     /// Memory that stored samples may take together.
+    #[serde(serialize_with = "exact_size")]
     pub capacity: ByteSize,
     /// Which samples stay when it is full.
     pub eviction: EvictionKind,

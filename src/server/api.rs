@@ -3,63 +3,110 @@ use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, FromRequest, Request, State};
-use axum::http::{HeaderName, StatusCode, header};
+use axum::http::{StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 use axum::{Extension, Json, Router};
-use serde_json::json;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
-use super::guard::{ApiToken, may_change};
+use super::Daemon;
+use super::guard::{Tokens, may_change, may_read};
 use super::listener::Peer;
-use super::{Daemon, SnapshotError, StageView};
+use super::{change_api, openapi, read_api};
 use crate::telemetry::Registry;
 
-/// The largest request body. No call takes one of any size yet.
+/// The largest request body: a stream's entry is far smaller.
 const BODY_LIMIT_BYTES: usize = 16 * 1024;
-/// An answer that only reads is ready by then, or something hangs.
-const READ_PATIENCE: Duration = Duration::from_secs(10);
-/// A checkpoint is in place by then, or the caller asks again later.
-const SNAPSHOT_PATIENCE: Duration = Duration::from_secs(120);
-
-const INDEX: &str = "comove
-
-GET  /metrics               figures for Prometheus
-GET  /healthz               alive?
-GET  /readyz                at work? if not, why
-GET  /api/v1/status         the program as a whole
-GET  /api/v1/streams        every stream and its account
-GET  /api/v1/checkpoints    snapshots, newest first
-POST /api/v1/checkpoints    write one now
-";
+/// An answer that only reads is ready by then, or something hangs; and a request's body has arrived.
+pub(super) const READ_PATIENCE: Duration = Duration::from_secs(10);
 
 #[derive(Clone)]
 pub(super) struct Shared {
     pub daemon: Arc<dyn Daemon>,
     pub registry: Registry,
-    pub token: Option<ApiToken>,
+    pub tokens: Tokens,
+}
+
+/// What went wrong, in words.
+#[derive(Serialize, Deserialize, ToSchema)]
+pub(super) struct ErrorView {
+    /// For people; says what would be right.
+    pub error: String,
 }
 
 pub(super) fn router(shared: Shared) -> Router {
+    let open = Router::new()
+        .route("/healthz", get(read_api::healthz))
+        .route("/readyz", get(read_api::readyz));
     let reading = Router::new()
-        .route("/", get(|| async { INDEX }))
-        .route("/metrics", get(metrics))
-        .route("/healthz", get(healthz))
-        .route("/readyz", get(readyz))
-        .route("/api/v1/status", get(status))
-        .route("/api/v1/streams", get(streams))
-        .route("/api/v1/checkpoints", get(checkpoints))
-        .layer(middleware::from_fn(answer_in_time));
-    Router::new()
-        .merge(reading)
-        .merge(Router::new().route("/api/v1/checkpoints", post(write_checkpoint)))
+        .route("/", get(|| async { openapi::index() }))
+        .route("/metrics", get(read_api::metrics))
+        .route(
+            "/api/v1/openapi.json",
+            get(|| async { Json(openapi::document()) }),
+        )
+        .route("/api/v1/status", get(read_api::status))
+        .route("/api/v1/streams", get(read_api::streams))
+        .route("/api/v1/streams/{name}", get(read_api::stream))
+        .route("/api/v1/checkpoints", get(read_api::checkpoints))
+        .route("/api/v1/replay", get(read_api::replay))
+        .route("/api/v1/train", get(read_api::train))
+        .layer(middleware::from_fn_with_state(shared.clone(), check_reader));
+    let changing = Router::new()
+        .route("/api/v1/checkpoints", post(change_api::write_checkpoint))
+        .route("/api/v1/streams", post(change_api::add_stream))
+        .route(
+            "/api/v1/streams/{name}",
+            put(change_api::replace_stream).delete(change_api::remove_stream),
+        )
+        .route("/api/v1/streams/{name}/enable", post(change_api::enable_stream))
+        .route("/api/v1/streams/{name}/disable", post(change_api::disable_stream))
+        .route("/api/v1/train", axum::routing::patch(change_api::change_train))
+        .route("/api/v1/train/pause", post(change_api::pause_train))
+        .route("/api/v1/train/resume", post(change_api::resume_train))
+        .route("/api/v1/reload", post(change_api::reload))
+        .layer(middleware::from_fn_with_state(shared.clone(), check_changer));
+    open.merge(reading)
+        .layer(middleware::from_fn(answer_in_time))
+        .merge(changing)
         .fallback(|| async { refusal(StatusCode::NOT_FOUND, "no such page; GET / lists them") })
         .layer(DefaultBodyLimit::max(BODY_LIMIT_BYTES))
         .with_state(shared)
 }
 
-fn refusal(status: StatusCode, message: impl Into<String>) -> Response {
-    (status, Json(json!({ "error": message.into() }))).into_response()
+pub(super) fn refusal(status: StatusCode, message: impl Into<String>) -> Response {
+    let error = message.into();
+    (status, Json(ErrorView { error })).into_response()
+}
+
+fn refuse((status, message): (StatusCode, String)) -> Response {
+    let mut response = refusal(status, message);
+    if status == StatusCode::UNAUTHORIZED {
+        let scheme = header::HeaderValue::from_static("Bearer");
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
+    }
+    response
+}
+
+async fn check_reader(State(shared): State<Shared>, request: Request, next: Next) -> Response {
+    match may_read(&shared.tokens, request.headers()) {
+        Ok(()) => next.run(request).await,
+        Err(refused) => refuse(refused),
+    }
+}
+
+async fn check_changer(
+    State(shared): State<Shared>,
+    Extension(Peer(peer)): Extension<Peer>,
+    request: Request,
+    next: Next,
+) -> Response {
+    match may_change(shared.tokens.change.as_ref(), peer, request.headers()) {
+        Ok(()) => next.run(request).await,
+        Err(refused) => refuse(refused),
+    }
 }
 
 async fn answer_in_time(request: Request, next: Next) -> Response {
@@ -73,7 +120,7 @@ async fn answer_in_time(request: Request, next: Next) -> Response {
 }
 
 /// Asks the daemon on a blocking thread; a panic there is this request's failure alone.
-async fn ask<T: Send + 'static>(
+pub(super) async fn ask<T: Send + 'static>(
     shared: &Shared,
     question: impl FnOnce(&dyn Daemon) -> T + Send + 'static,
 ) -> Result<T, Response> {
@@ -89,72 +136,8 @@ async fn ask<T: Send + 'static>(
         })
 }
 
-async fn metrics(State(shared): State<Shared>) -> Result<Response, Response> {
-    const TEXT_FORMAT: [(HeaderName, &str); 1] =
-        [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
-    let registry = shared.registry.clone();
-    let page = ask(&shared, move |_| registry.render()).await?;
-    Ok((TEXT_FORMAT, page).into_response())
-}
-
-async fn healthz(State(shared): State<Shared>) -> Result<Response, Response> {
-    let pulses = ask(&shared, |daemon| daemon.pulses()).await?;
-    let stages: Vec<StageView> = pulses.into_iter().map(StageView::from).collect();
-    let alive = stages.iter().all(|stage| stage.alive);
-    Ok((ok_if(alive), Json(json!({ "alive": alive, "stages": stages }))).into_response())
-}
-
-async fn readyz(State(shared): State<Shared>) -> Result<Response, Response> {
-    let reasons = ask(&shared, |daemon| {
-        let mut reasons = daemon.not_ready();
-        let dead = daemon.pulses().into_iter().filter(|pulse| !pulse.is_alive());
-        reasons.extend(dead.map(|pulse| {
-            let silence_s = pulse.silence.as_secs();
-            format!("{} gave no sign of life for {silence_s} s", pulse.stage)
-        }));
-        reasons
-    })
-    .await?;
-    let ready = reasons.is_empty();
-    Ok((ok_if(ready), Json(json!({ "ready": ready, "reasons": reasons }))).into_response())
-}
-
-fn ok_if(good: bool) -> StatusCode {
-    if good {
-        StatusCode::OK
-    } else {
-        StatusCode::SERVICE_UNAVAILABLE
-    }
-}
-
-async fn status(State(shared): State<Shared>) -> Result<Response, Response> {
-    Ok(Json(ask(&shared, |daemon| daemon.status()).await?).into_response())
-}
-
-async fn streams(State(shared): State<Shared>) -> Result<Response, Response> {
-    Ok(Json(ask(&shared, |daemon| daemon.streams()).await?).into_response())
-}
-
-async fn checkpoints(State(shared): State<Shared>) -> Result<Response, Response> {
-    match ask(&shared, |daemon| daemon.checkpoints()).await? {
-        Ok(list) => Ok(Json(list).into_response()),
-        Err(reason) => Err(refusal(StatusCode::INTERNAL_SERVER_ERROR, reason)),
-    }
-}
-
-async fn write_checkpoint(
-    State(shared): State<Shared>,
-    Extension(Peer(peer)): Extension<Peer>,
-    request: Request,
-) -> Result<Response, Response> {
-    if let Err((status, message)) = may_change(shared.token.as_ref(), peer, request.headers()) {
-        let mut response = refusal(status, message);
-        if status == StatusCode::UNAUTHORIZED {
-            let scheme = header::HeaderValue::from_static("Bearer");
-            response.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
-        }
-        return Err(response);
-    }
+/// The body of a changing call, which must arrive in time and within bounds.
+pub(super) async fn body(request: Request) -> Result<Bytes, Response> {
     // The limit below counts bytes as they arrive; what the head announces need not be waited for.
     let announced = request.headers().get(header::CONTENT_LENGTH);
     let announced: Option<usize> = announced.and_then(|length| length.to_str().ok()?.parse().ok());
@@ -162,35 +145,40 @@ async fn write_checkpoint(
         let message = format!("a body may have {BODY_LIMIT_BYTES} bytes at most");
         return Err(refusal(StatusCode::PAYLOAD_TOO_LARGE, message));
     }
-    let body = match tokio::time::timeout(READ_PATIENCE, Bytes::from_request(request, &())).await {
-        Ok(Ok(body)) => body,
-        Ok(Err(rejection)) => return Err(refusal(rejection.status(), rejection.body_text())),
-        Err(_) => {
-            return Err(refusal(
-                StatusCode::REQUEST_TIMEOUT,
-                "the request's body did not arrive",
-            ));
-        }
-    };
-    if !body.is_empty() {
-        return Err(refusal(StatusCode::BAD_REQUEST, "this call takes no body"));
+    match tokio::time::timeout(READ_PATIENCE, Bytes::from_request(request, &())).await {
+        Ok(Ok(body)) => Ok(body),
+        Ok(Err(rejection)) => Err(refusal(rejection.status(), rejection.body_text())),
+        Err(_) => Err(refusal(
+            StatusCode::REQUEST_TIMEOUT,
+            "the request's body did not arrive",
+        )),
     }
-    tracing::info!(%peer, "a checkpoint is asked for over the API");
-    let written = ask(&shared, |daemon| daemon.write_checkpoint());
-    let Ok(written) = tokio::time::timeout(SNAPSHOT_PATIENCE, written).await else {
-        let message =
-            "the checkpoint is still being written; GET /api/v1/checkpoints shows when it is in place";
-        return Err(refusal(StatusCode::GATEWAY_TIMEOUT, message));
-    };
-    match written? {
-        Ok(view) => Ok((StatusCode::CREATED, Json(view)).into_response()),
-        Err(error) => {
-            let status = match error {
-                SnapshotError::Busy => StatusCode::CONFLICT,
-                SnapshotError::NotTraining(_) => StatusCode::SERVICE_UNAVAILABLE,
-                SnapshotError::Failed(_) => StatusCode::INTERNAL_SERVER_ERROR,
-            };
-            Err(refusal(status, error.to_string()))
+}
+
+/// The body of a call that takes none.
+pub(super) async fn no_body(request: Request) -> Result<(), Response> {
+    match body(request).await?.is_empty() {
+        true => Ok(()),
+        false => Err(refusal(StatusCode::BAD_REQUEST, "this call takes no body")),
+    }
+}
+
+/// A JSON body.
+pub(super) async fn json_body<T: for<'de> Deserialize<'de>>(request: Request) -> Result<T, Response> {
+    let bytes = body(request).await?;
+    let mut reader = serde_json::Deserializer::from_slice(&bytes);
+    let read = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+        let key = error.path().to_string();
+        match key.as_str() {
+            "." => error.inner().to_string(),
+            key => format!("{key}: {}", error.inner()),
         }
+    });
+    match read.and_then(|value| reader.end().map(|()| value).map_err(|error| error.to_string())) {
+        Ok(value) => Ok(value),
+        Err(message) => Err(refusal(
+            StatusCode::BAD_REQUEST,
+            format!("the body is not the JSON that this call takes: {message}"),
+        )),
     }
 }

@@ -7,6 +7,9 @@ use serde::{Deserialize, Deserializer, Serialize};
 /// The environment variable that holds the token when no file is named.
 pub const TOKEN_VARIABLE: &str = "COMOVE_TOKEN";
 
+/// The same for the token that reading needs.
+pub const READ_TOKEN_VARIABLE: &str = "COMOVE_READ_TOKEN";
+
 /// `[server]`: where metrics and the API are served.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -18,6 +21,10 @@ pub struct ServerConfig {
     /// if set; without both, changes are allowed from loopback only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token_file: Option<PathBuf>,
+    /// File with a bearer token that reading calls must show, if they do not show the other one. Without it, the environment
+    /// variable COMOVE_READ_TOKEN is used if set; without both, reading is open.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub read_token_file: Option<PathBuf>,
 }
 
 impl Default for ServerConfig {
@@ -25,6 +32,7 @@ impl Default for ServerConfig {
         Self {
             listen: (Ipv4Addr::LOCALHOST, 9464).into(),
             token_file: None,
+            read_token_file: None,
         }
     }
 }

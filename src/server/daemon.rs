@@ -1,4 +1,7 @@
-use super::{CheckpointView, StatusView, StreamView};
+use super::{
+    ChangeError, CheckpointView, Keep, ReloadView, ReplayView, StatusView, StreamView, TrainChange,
+    TrainStateView,
+};
 use crate::telemetry::Pulse;
 
 /// What the server asks of the running program. Called on blocking threads, from several at once.
@@ -26,6 +29,72 @@ pub trait Daemon: Send + Sync + 'static {
     /// # Errors
     /// See [`SnapshotError`]; the snapshot before it still stands.
     fn write_checkpoint(&self) -> Result<CheckpointView, SnapshotError>;
+
+    /// The replay buffer.
+    fn replay(&self) -> ReplayView;
+
+    /// The learner.
+    fn train(&self) -> TrainStateView;
+
+    /// Changes how it learns, from the next step on.
+    ///
+    /// # Errors
+    /// [`ChangeError`].
+    fn change_train(&self, change: TrainChange) -> Result<TrainStateView, ChangeError>;
+
+    /// Lets training pause after the step under way, or go on.
+    ///
+    /// # Errors
+    /// [`ChangeError`].
+    fn pause_train(&self, pause: Pause) -> Result<TrainStateView, ChangeError>;
+
+    /// Adds a stream.
+    ///
+    /// # Errors
+    /// [`ChangeError`].
+    fn add_stream(&self, entry: toml::Table, keep: Keep) -> Result<StreamView, ChangeError>;
+
+    /// Puts a stream in the place of the one of this name, or adds it.
+    ///
+    /// # Errors
+    /// [`ChangeError`].
+    fn replace_stream(&self, name: &str, entry: toml::Table, keep: Keep) -> Result<StreamView, ChangeError>;
+
+    /// Starts or stops a stream.
+    ///
+    /// # Errors
+    /// [`ChangeError`].
+    fn switch_stream(&self, name: &str, switch: Switch, keep: Keep) -> Result<StreamView, ChangeError>;
+
+    /// Stops a stream and takes it out.
+    ///
+    /// # Errors
+    /// [`ChangeError`].
+    fn remove_stream(&self, name: &str, keep: Keep) -> Result<(), ChangeError>;
+
+    /// Reads the config again and does what differs.
+    ///
+    /// # Errors
+    /// [`ChangeError`].
+    fn reload(&self) -> Result<ReloadView, ChangeError>;
+}
+
+/// Whether training pauses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pause {
+    /// It does.
+    Pause,
+    /// It goes on.
+    Resume,
+}
+
+/// Whether a stream runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Switch {
+    /// It does.
+    On,
+    /// It does not.
+    Off,
 }
 
 /// Why no snapshot was written on demand.

@@ -4,8 +4,9 @@ use std::path::Path;
 
 use axum::http::{HeaderMap, StatusCode, header};
 use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
 
-use super::{ServerConfig, ServerError, TOKEN_VARIABLE};
+use super::{READ_TOKEN_VARIABLE, ServerConfig, ServerError, TOKEN_VARIABLE};
 
 /// The shortest token: 16 characters, so that it cannot be tried out.
 const TOKEN_MIN_LEN: usize = 16;
@@ -27,7 +28,7 @@ impl ApiToken {
     /// When the file cannot be read, or the token is shorter than 16 characters or has blanks in it.
     pub(super) fn find(config: &ServerConfig, variable: Option<&str>) -> Result<Option<Self>, ServerError> {
         match (&config.token_file, variable) {
-            (Some(path), _) => Self::read(path).map(Some),
+            (Some(path), _) => Self::read(path, "server.token_file").map(Some),
             (None, Some(token)) => {
                 Self::new(token, &format!("environment variable {TOKEN_VARIABLE}")).map(Some)
             }
@@ -43,8 +44,8 @@ impl ApiToken {
         Self::find(config, std::env::var(TOKEN_VARIABLE).ok().as_deref())
     }
 
-    fn read(path: &Path) -> Result<Self, ServerError> {
-        let origin = format!("server.token_file = {:?}", path.display().to_string());
+    fn read(path: &Path, key: &str) -> Result<Self, ServerError> {
+        let origin = format!("{key} = {:?}", path.display().to_string());
         let text = std::fs::read_to_string(path).map_err(|error| ServerError::Token {
             origin: origin.clone(),
             reason: error.to_string(),
@@ -66,17 +67,80 @@ impl ApiToken {
     }
 
     fn matches(&self, shown: &str) -> bool {
-        // Comparing hashes tells a guesser nothing about how many characters were right.
-        <[u8; 32]>::from(Sha256::digest(shown)) == self.0
+        // Hashes are of one length, and compared in constant time: a guesser learns nothing.
+        let shown: [u8; 32] = Sha256::digest(shown).into();
+        shown.ct_eq(&self.0).into()
     }
 }
+
+/// The tokens in force.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Tokens {
+    /// What changing needs.
+    pub change: Option<ApiToken>,
+    /// What reading needs, where it needs one.
+    pub read: Option<ApiToken>,
+}
+
+impl Tokens {
+    /// Those of `config` and of this process's environment.
+    ///
+    /// # Errors
+    /// As [`ApiToken::find`].
+    pub(super) fn find_here(config: &ServerConfig) -> Result<Self, ServerError> {
+        let variable = std::env::var(READ_TOKEN_VARIABLE).ok();
+        Ok(Self {
+            change: ApiToken::find_here(config)?,
+            read: match (&config.read_token_file, variable) {
+                (Some(path), _) => Some(ApiToken::read(path, "server.read_token_file")?),
+                (None, Some(token)) => {
+                    let origin = format!("environment variable {READ_TOKEN_VARIABLE}");
+                    Some(ApiToken::new(&token, &origin)?)
+                }
+                (None, None) => None,
+            },
+        })
+    }
+}
+
+/// The bearer token that a request shows.
+fn shown(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, token) = headers
+        .get(header::AUTHORIZATION)?
+        .to_str()
+        .ok()?
+        .split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
+}
+
+/// Decides whether a request may read.
+///
+/// # Errors
+/// The status and what would be right.
+pub(super) fn may_read(tokens: &Tokens, headers: &HeaderMap) -> Result<(), (StatusCode, String)> {
+    let Some(read) = &tokens.read else {
+        return Ok(());
+    };
+    let right = |shown: &str| {
+        let change = tokens.change.as_ref();
+        read.matches(shown) || change.is_some_and(|token| token.matches(shown))
+    };
+    match shown(headers) {
+        Some(token) if right(token) => Ok(()),
+        Some(_) => Err((StatusCode::UNAUTHORIZED, WRONG.to_owned())),
+        None => Err((StatusCode::UNAUTHORIZED, MISSING.to_owned())),
+    }
+}
+
+const WRONG: &str = "the bearer token is not the right one";
+const MISSING: &str = "this call needs the header `Authorization: Bearer TOKEN`";
 
 /// Reads the token as [`Server::bind`](super::Server::bind) will, and says in words who may change something.
 ///
 /// # Errors
 /// When there is a token and it cannot be used.
 pub fn check_token(config: &ServerConfig) -> Result<&'static str, ServerError> {
-    Ok(match (ApiToken::find_here(config)?, &config.token_file) {
+    Ok(match (Tokens::find_here(config)?.change, &config.token_file) {
         (Some(_), Some(_)) => "the token of server.token_file",
         (Some(_), None) => "the token of COMOVE_TOKEN",
         (None, _) => "to come from this machine",
@@ -97,22 +161,10 @@ pub(super) fn may_change(
     headers: &HeaderMap,
 ) -> Result<(), (StatusCode, String)> {
     if let Some(token) = token {
-        let shown = headers
-            .get(header::AUTHORIZATION)
-            .and_then(|value| value.to_str().ok())
-            .and_then(|value| value.split_once(' '))
-            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-            .map(|(_, token)| token.trim());
-        return match shown {
+        return match shown(headers) {
             Some(shown) if token.matches(shown) => Ok(()),
-            Some(_) => Err((
-                StatusCode::UNAUTHORIZED,
-                "the bearer token is not the right one".to_owned(),
-            )),
-            None => Err((
-                StatusCode::UNAUTHORIZED,
-                "this call needs the header `Authorization: Bearer TOKEN`".to_owned(),
-            )),
+            Some(_) => Err((StatusCode::UNAUTHORIZED, WRONG.to_owned())),
+            None => Err((StatusCode::UNAUTHORIZED, MISSING.to_owned())),
         };
     }
     let refuse = |from: &str| {
@@ -179,6 +231,26 @@ mod tests {
             assert_eq!(decide(Some(TOKEN), peer, &basic), Some(StatusCode::UNAUTHORIZED));
             assert_eq!(decide(Some(TOKEN), peer, &[]), Some(StatusCode::UNAUTHORIZED));
         }
+    }
+
+    #[test]
+    fn reading_needs_one_of_the_tokens_where_a_read_token_is_set() {
+        let token = |text: &str| Some(ApiToken::new(text, "test").unwrap());
+        let tokens = Tokens {
+            change: token(TOKEN),
+            read: token("only-for-looking-at"),
+        };
+        let decide = |tokens: &Tokens, shown: Option<&str>| {
+            let mut headers = HeaderMap::new();
+            if let Some(shown) = shown {
+                headers.insert(header::AUTHORIZATION, format!("Bearer {shown}").parse().unwrap());
+            }
+            may_read(tokens, &headers).is_ok()
+        };
+        assert!(decide(&tokens, Some("only-for-looking-at")) && decide(&tokens, Some(TOKEN)));
+        assert!(!decide(&tokens, Some("only-for-looking-aT")) && !decide(&tokens, None));
+        let open = Tokens { read: None, ..tokens };
+        assert!(decide(&open, None));
     }
 
     #[test]

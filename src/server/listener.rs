@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::api::{Shared, router};
-use super::guard::ApiToken;
+use super::guard::Tokens;
 use super::{Daemon, ServerConfig};
 use crate::telemetry::Registry;
 
@@ -65,7 +65,7 @@ pub enum ServerError {
 pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
-    token: Option<ApiToken>,
+    tokens: Tokens,
 }
 
 impl Server {
@@ -74,7 +74,7 @@ impl Server {
     /// # Errors
     /// [`ServerError`].
     pub fn bind(config: &ServerConfig) -> Result<Self, ServerError> {
-        let token = ApiToken::find_here(config)?;
+        let tokens = Tokens::find_here(config)?;
         let address = config.listen;
         let bind = || {
             let listener = TcpListener::bind(address)?;
@@ -86,16 +86,13 @@ impl Server {
             io::ErrorKind::AddrInUse => ServerError::PortInUse { address },
             _ => ServerError::Bind { address, source },
         })?;
-        if !address.ip().is_loopback() && token.is_none() {
-            tracing::warn!(
-                %address,
-                "metrics and status can be read by whoever reaches this address; changes need a token, and none is set"
-            );
+        if !address.ip().is_loopback() && tokens.read.is_none() {
+            tracing::warn!(%address, "metrics and status can be read by whoever reaches this address: no read token is set");
         }
         Ok(Self {
             listener,
             address,
-            token,
+            tokens,
         })
     }
 
@@ -120,7 +117,7 @@ impl Server {
         let router = router(Shared {
             daemon,
             registry,
-            token: self.token,
+            tokens: self.tokens,
         });
         tracing::info!("metrics and API at http://{address}/");
         let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));

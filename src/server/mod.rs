@@ -8,19 +8,26 @@
 //! configured; where none is, it is allowed from loopback only, and to no browser page and no proxied client (`guard`).
 
 mod api;
+mod change;
+mod change_api;
 mod client;
 mod config;
 mod daemon;
 mod guard;
 mod listener;
+mod openapi;
+mod read_api;
 mod view;
 
 #[cfg(test)]
 mod tests;
 
+pub use change::{
+    ChangeError, Keep, ReloadView, StreamEntryBody, SyntheticValue, TrainChange, TrainStateView,
+};
 pub use client::{Client, ClientError};
-pub use config::{ServerConfig, TOKEN_VARIABLE};
-pub use daemon::{Daemon, SnapshotError};
+pub use config::{READ_TOKEN_VARIABLE, ServerConfig, TOKEN_VARIABLE};
+pub use daemon::{Daemon, Pause, SnapshotError, Switch};
 pub use guard::check_token;
 pub use listener::{Server, ServerError};
 pub use view::{

@@ -1,115 +1,18 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
-use crate::ingest::{Fate, Ledger, StreamName};
-use crate::telemetry::{Heartbeat, Pulse, Registry, collect_ledger};
+use crate::ingest::{Fate, StreamName};
+use crate::telemetry::{Heartbeat, Registry, collect_ledger};
+use small_daemon::SmallDaemon;
 
-/// A small program: one stream, a trainer with a heartbeat, checkpoints that can fail.
-struct SmallDaemon {
-    started: Instant,
-    trainer: Heartbeat,
-    ledger: Ledger,
-    streams_run: AtomicBool,
-    disk_full: AtomicBool,
-}
-
-impl SmallDaemon {
-    fn new() -> Arc<Self> {
-        let started = Instant::now();
-        Arc::new(Self {
-            started,
-            trainer: Heartbeat::new("train", Duration::from_secs(3600), started),
-            ledger: Ledger::new(),
-            streams_run: AtomicBool::new(true),
-            disk_full: AtomicBool::new(false),
-        })
-    }
-}
-
-impl Daemon for SmallDaemon {
-    fn pulses(&self) -> Vec<Pulse> {
-        vec![self.trainer.pulse(Instant::now())]
-    }
-
-    fn not_ready(&self) -> Vec<String> {
-        match self.streams_run.load(Ordering::Relaxed) {
-            true => Vec::new(),
-            false => vec!["stream gate has not started".to_owned()],
-        }
-    }
-
-    fn status(&self) -> StatusView {
-        StatusView {
-            version: "0".to_owned(),
-            state: "running".to_owned(),
-            uptime_seconds: self.started.elapsed().as_secs_f64(),
-            not_ready: self.not_ready(),
-            stages: self.pulses().into_iter().map(StageView::from).collect(),
-            streams: [("running".to_owned(), 1)].into(),
-            replay: None,
-            train: Some(TrainView {
-                preset: "micro".to_owned(),
-                device: "cpu".to_owned(),
-                step: 10,
-                loss: 1.5,
-                context: TaskView {
-                    loss: 1.0,
-                    top1: 0.5,
-                    chance: 0.25,
-                },
-                motion: TaskView {
-                    loss: f64::NAN,
-                    top1: f64::NAN,
-                    chance: f64::NAN,
-                },
-                embedding_std: 0.5,
-                effective_rank: 9.0,
-                samples_per_second: 20.0,
-                learning_rate: 0.1,
-                nonfinite_steps: 0,
-            }),
-        }
-    }
-
-    fn streams(&self) -> Vec<StreamView> {
-        vec![StreamView {
-            name: "gate".to_owned(),
-            source: "rtsp://***@camera/".to_owned(),
-            state: "running".to_owned(),
-            last_error: None,
-            restarts: 0,
-            account: AccountView::from(&self.ledger.snapshot()),
-        }]
-    }
-
-    fn checkpoints(&self) -> Result<Vec<CheckpointView>, String> {
-        match self.disk_full.load(Ordering::Relaxed) {
-            true => Err("checkpoints: Input/output error".to_owned()),
-            false => Ok(Vec::new()),
-        }
-    }
-
-    fn write_checkpoint(&self) -> Result<CheckpointView, SnapshotError> {
-        match self.disk_full.load(Ordering::Relaxed) {
-            true => Err(SnapshotError::Failed("no space left on device".to_owned())),
-            false => Ok(CheckpointView {
-                step: 12,
-                path: "checkpoints/00000012".to_owned(),
-                latest: true,
-                written_at: Some("2026-01-01T00:00:00Z".to_owned()),
-                bytes: Some(9),
-                error: None,
-            }),
-        }
-    }
-}
+mod small_daemon;
 
 /// The server on a free port, on its own runtime; stopped when dropped.
 struct Running {
@@ -174,15 +77,29 @@ impl Running {
     }
 
     fn post(&self, headers: &[(&str, &str)], body: &[u8]) -> (u16, Value) {
-        let mut request = self
-            .agent()
-            .post(format!("http://{}/api/v1/checkpoints", self.address));
+        self.post_to("/api/v1/checkpoints", headers, body)
+    }
+
+    fn post_to(&self, path: &str, headers: &[(&str, &str)], body: &[u8]) -> (u16, Value) {
+        let mut request = self.agent().post(format!("http://{}{path}", self.address));
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
         let mut response = request.send(body).unwrap();
         let text = response.body_mut().read_to_string().unwrap();
         (response.status().as_u16(), serde_json::from_str(&text).unwrap())
+    }
+
+    /// Sends bytes as they are, and gives back all that comes until the server hangs up.
+    fn raw(&self, bytes: &[u8]) -> String {
+        let mut socket = TcpStream::connect(self.address).unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        socket.write_all(bytes).unwrap();
+        socket.shutdown(std::net::Shutdown::Write).unwrap();
+        let mut answer = Vec::new();
+        // A reset is an answer too.
+        let _ = socket.read_to_end(&mut answer);
+        String::from_utf8_lossy(&answer).into_owned()
     }
 }
 
@@ -221,30 +138,10 @@ fn healthz_tells_a_silent_stage() {
     let (status, body) = running.get_json("/healthz");
     assert_eq!((status, &body["alive"]), (200, &Value::Bool(true)));
     let hung = Heartbeat::new("train", Duration::ZERO, Instant::now() - Duration::from_secs(60));
-    struct Hung(Arc<SmallDaemon>, Heartbeat);
-    impl Daemon for Hung {
-        fn pulses(&self) -> Vec<Pulse> {
-            vec![self.1.pulse(Instant::now())]
-        }
-        fn not_ready(&self) -> Vec<String> {
-            self.0.not_ready()
-        }
-        fn status(&self) -> StatusView {
-            self.0.status()
-        }
-        fn streams(&self) -> Vec<StreamView> {
-            self.0.streams()
-        }
-        fn checkpoints(&self) -> Result<Vec<CheckpointView>, String> {
-            self.0.checkpoints()
-        }
-        fn write_checkpoint(&self) -> Result<CheckpointView, SnapshotError> {
-            panic!("the daemon broke")
-        }
-    }
     let server = Server::bind(&local_config()).unwrap();
     let address = server.address();
-    let daemon = Arc::new(Hung(SmallDaemon::new(), hung));
+    let daemon = SmallDaemon::with_trainer(hung);
+    daemon.broken.store(true, Ordering::Relaxed);
     let registry = Registry::new(SystemTime::UNIX_EPOCH);
     running
         .runtime
@@ -419,4 +316,126 @@ fn stopping_does_not_wait_for_an_idle_client() {
     // Closed, orderly or by reset: either way the client is not left hanging.
     let ended = idle.read_to_end(&mut rest);
     assert!(ended.is_ok() || ended.is_err_and(|error| error.kind() != std::io::ErrorKind::WouldBlock));
+}
+
+#[test]
+fn streams_are_changed_as_the_request_says_or_not_at_all() {
+    let running = Running::start(&local_config());
+    let body = br#"{"name": "a", "synthetic": {"width": 64, "live": true}, "user": null}"#;
+    assert_eq!(running.post_to("/api/v1/streams?persist=true", &[], body).0, 201);
+    assert_eq!(running.post_to("/api/v1/streams/gate/disable", &[], b"").0, 200);
+    assert_eq!(running.post_to("/api/v1/streams/nobody/enable", &[], b"").0, 404);
+    assert_eq!(running.post_to("/api/v1/train/pause", &[], b"").0, 200);
+    let noted = [
+        "add name = \"a\"\n\n[synthetic]\nlive = true\nwidth = 64 Yes",
+        "switch gate Off No",
+        "switch nobody On No",
+        "Pause",
+    ];
+    assert_eq!(*running.daemon.changes.lock().unwrap(), noted);
+    for (path, body, status, said) in [
+        ("/api/v1/streams", &b"{"[..], 400, "EOF"),
+        ("/api/v1/streams", b"{} {}", 400, "trailing"),
+        ("/api/v1/streams", br#"{"ur": "x"}"#, 400, "unknown field `ur`"),
+        (
+            "/api/v1/streams",
+            br#"{"enabled": 1}"#,
+            400,
+            "enabled: invalid type",
+        ),
+        ("/api/v1/streams?persist=maybe", b"{}", 400, "persist"),
+        ("/api/v1/streams?keep=true", b"{}", 400, "keep"),
+        ("/api/v1/streams/gate/enable", b"{}", 400, "takes no body"),
+    ] {
+        let (code, answer) = running.post_to(path, &[], body);
+        let error = answer["error"].as_str().unwrap_or_default();
+        assert!(code == status && error.contains(said), "{path}: {code} {error}");
+    }
+    assert_eq!(running.daemon.changes.lock().unwrap().len(), noted.len());
+}
+
+#[test]
+fn the_description_names_every_call_that_there_is() {
+    let running = Running::start(&local_config());
+    let (status, document) = running.get_json("/api/v1/openapi.json");
+    assert_eq!(status, 200);
+    let paths = document["paths"].as_object().unwrap();
+    let index = running.get("/").1;
+    for path in paths.keys() {
+        assert!(index.contains(path), "{path} is missing in {index}");
+        let path = path.replace("{name}", "gate");
+        // A path that no route answers would be 404; of one that takes other methods GET is told so.
+        let status = running.get(&path).0;
+        assert!([200, 405].contains(&status), "{path}: {status}");
+    }
+    assert!(paths["/api/v1/streams/{name}"]["delete"].is_object(), "{paths:?}");
+}
+
+#[test]
+fn rubbish_on_the_wire_harms_nothing() {
+    let running = Running::start(&local_config());
+    let long = format!("GET /{} HTTP/1.1\r\nHost: x\r\n\r\n", "a".repeat(1 << 20));
+    let many = format!("GET / HTTP/1.1\r\n{}\r\n", "X-Header: x\r\n".repeat(10_000));
+    let half = "POST /api/v1/streams HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{\"name\":";
+    let chunked = "POST /api/v1/streams HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n";
+    for bytes in [
+        &b"\x00\xff\xfe\x16\x03\x01"[..],
+        b"GET",
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"GET /api/v1/streams/%ff HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+        b"BREW / HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
+        b"POST /api/v1/streams HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999999999999\r\n\r\n",
+        long.as_bytes(),
+        many.as_bytes(),
+        half.as_bytes(),
+        chunked.as_bytes(),
+    ] {
+        let answer = running.raw(bytes);
+        let refused = answer.is_empty() || answer.starts_with("HTTP/1.1 4");
+        assert!(
+            refused,
+            "{}: {answer}",
+            String::from_utf8_lossy(&bytes[..bytes.len().min(60)])
+        );
+    }
+    assert!(running.daemon.changes.lock().unwrap().is_empty());
+    assert_eq!(running.get("/healthz").0, 200);
+}
+
+#[test]
+fn clients_that_dribble_their_head_take_no_place_from_others() {
+    let running = Running::start(&local_config());
+    // Fewer than the server has places for; each is closed when its head is not there in time.
+    let slow: Vec<_> = (0..48)
+        .map(|_| {
+            let mut socket = TcpStream::connect(running.address).unwrap();
+            socket.write_all(b"GET /metrics HTT").unwrap();
+            socket
+        })
+        .collect();
+    for _ in 0..20 {
+        assert_eq!(running.get("/metrics").0, 200);
+    }
+    drop(slow);
+}
+
+#[test]
+fn reading_needs_a_token_where_one_is_configured_and_health_does_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("token");
+    std::fs::write(&path, "only-for-looking-at").unwrap();
+    let running = Running::start(&ServerConfig {
+        read_token_file: Some(path),
+        ..local_config()
+    });
+    for path in ["/metrics", "/api/v1/status", "/api/v1/openapi.json", "/"] {
+        assert_eq!(running.get(path).0, 401, "{path}");
+    }
+    let shown = running
+        .agent()
+        .get(format!("http://{}/metrics", running.address))
+        .header("authorization", "Bearer only-for-looking-at")
+        .call();
+    assert_eq!(shown.unwrap().status(), 200);
+    assert_eq!((running.get("/healthz").0, running.get("/readyz").0), (200, 200));
 }

@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, UNIX_EPOCH};
 
 use serde::{Deserialize, Deserializer, Serialize};
+use utoipa::ToSchema;
 
 use crate::checkpoint::Listed;
 use crate::ingest::{Fate, LedgerSnapshot};
@@ -9,7 +10,7 @@ use crate::replay::ReplaySnapshot;
 use crate::telemetry::Pulse;
 
 /// `GET /api/v1/status`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct StatusView {
     /// Version of the program.
     pub version: String,
@@ -30,7 +31,7 @@ pub struct StatusView {
 }
 
 /// A stage's sign of life.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct StageView {
     /// Which stage.
     pub stage: String,
@@ -54,7 +55,7 @@ impl From<Pulse> for StageView {
 }
 
 /// The replay buffer.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ReplayView {
     /// Samples held.
     pub samples: u64,
@@ -70,6 +71,14 @@ pub struct ReplayView {
     pub evicted: u64,
     /// Samples not taken since the start.
     pub refused: u64,
+    /// How often a sample is to be trained on.
+    #[serde(deserialize_with = "number_or_null")]
+    #[schema(value_type = Option<f64>)]
+    pub samples_per_insert: f64,
+    /// Draws that inserts have paid for and nobody has made yet.
+    #[serde(deserialize_with = "number_or_null")]
+    #[schema(value_type = Option<f64>)]
+    pub balance: f64,
 }
 
 impl From<&ReplaySnapshot> for ReplayView {
@@ -82,12 +91,14 @@ impl From<&ReplaySnapshot> for ReplayView {
             sampled: replay.sampled,
             evicted: replay.evicted,
             refused: replay.refused + replay.not_kept,
+            samples_per_insert: replay.samples_per_insert_wanted,
+            balance: replay.balance,
         }
     }
 }
 
 /// The learner at its last report. A figure that was not finite is null.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct TrainView {
     /// Size of the networks.
     pub preset: String,
@@ -97,6 +108,7 @@ pub struct TrainView {
     pub step: u64,
     /// The loss that is minimised.
     #[serde(deserialize_with = "number_or_null")]
+    #[schema(value_type = Option<f64>)]
     pub loss: f64,
     /// The key frame's task.
     pub context: TaskView,
@@ -104,53 +116,84 @@ pub struct TrainView {
     pub motion: TaskView,
     /// Spread of the embeddings.
     #[serde(deserialize_with = "number_or_null")]
+    #[schema(value_type = Option<f64>)]
     pub embedding_std: f64,
     /// Effective rank of the embeddings.
     #[serde(deserialize_with = "number_or_null")]
+    #[schema(value_type = Option<f64>)]
     pub effective_rank: f64,
     /// Throughput.
     #[serde(deserialize_with = "number_or_null")]
+    #[schema(value_type = Option<f64>)]
     pub samples_per_second: f64,
     /// Learning rate.
     #[serde(deserialize_with = "number_or_null")]
+    #[schema(value_type = Option<f64>)]
     pub learning_rate: f64,
     /// Steps left out because something was not finite.
     pub nonfinite_steps: u64,
 }
 
 /// One of the two tasks.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct TaskView {
     /// Its loss.
     #[serde(deserialize_with = "number_or_null")]
+    #[schema(value_type = Option<f64>)]
     pub loss: f64,
     /// Share of queries whose positive came out nearest.
     #[serde(deserialize_with = "number_or_null")]
+    #[schema(value_type = Option<f64>)]
     pub top1: f64,
     /// What that would be without any knowledge.
     #[serde(deserialize_with = "number_or_null")]
+    #[schema(value_type = Option<f64>)]
     pub chance: f64,
 }
 
 /// One entry of `GET /api/v1/streams`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct StreamView {
     /// Name in config, logs and metrics.
     pub name: String,
     /// Where it comes from, without credentials.
     pub source: String,
+    /// Where its entry stands: `config`, `stream_folder`, `command_line` or `api`.
+    pub origin: String,
+    /// Whether it was told to run.
+    pub enabled: bool,
     /// As in `comove_stream_state`.
     pub state: String,
+    /// Why it is in this state, without credentials; null before it was first.
+    pub reason: Option<String>,
+    /// Since when, RFC 3339.
+    pub since: Option<String>,
     /// What ended it last, without credentials.
     pub last_error: Option<String>,
-    /// Times its pipeline was started again.
+    /// The file or URI that is open now, without credentials.
+    pub place: Option<String>,
+    /// Columns of the last access unit.
+    pub width: Option<u32>,
+    /// Rows of the last access unit.
+    pub height: Option<u32>,
+    /// Whether the source waits for comove now.
+    pub waiting: bool,
+    /// Times its source, or its whole group, was started again.
     pub restarts: u64,
+    /// The same by reason, as in `comove_stream_restarts_total`.
+    pub restarts_by_reason: BTreeMap<String, u64>,
+    /// Continuous pieces of video that ended.
+    pub segments: u64,
+    /// Files that could not be read, or not to their end.
+    pub failed_files: u64,
+    /// Pipelines that could not be stopped in time.
+    pub pipelines_left: u64,
     /// Its access units.
     pub account: AccountView,
 }
 
 /// A stream's access units: received = used + all skipped + all dropped + buffered.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AccountView {
     /// Access units that left the demuxer.
     pub received: u64,
@@ -187,7 +230,7 @@ impl From<&LedgerSnapshot> for AccountView {
 }
 
 /// One entry of `GET /api/v1/checkpoints`, and the answer to a POST.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct CheckpointView {
     /// Optimiser step.
     pub step: u64,

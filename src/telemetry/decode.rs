@@ -9,6 +9,12 @@ pub fn collect_decode(page: &mut Exposition, pool: &DecodeSnapshot) {
     page.put(&table::DECODE_QUEUE_CAPACITY, &[], pool.queue_capacity as f64);
     page.put(&table::DECODE_THREADS, &[], pool.threads as f64);
     page.put(&table::DECODE_BUSY, &[], pool.busy.as_secs_f64());
+    page.put_histogram(
+        &table::DECODE_JOB_SECONDS,
+        &[],
+        &pool.jobs_by_seconds,
+        pool.busy.as_secs_f64(),
+    );
     page.put(&table::DECODE_FED, &[], pool.units_fed as f64);
     page.put(
         &table::DECODE_PICTURES,

@@ -32,12 +32,51 @@ impl Exposition {
             "{} has buckets",
             metric.name
         );
+        let labels: Vec<_> = metric
+            .labels
+            .iter()
+            .copied()
+            .zip(labels.iter().copied())
+            .collect();
+        self.line(metric, "", &labels, value);
+    }
+
+    /// Adds a histogram: `counts` by bucket, the last one above every bound, not added up; `sum` of all values.
+    ///
+    /// # Panics
+    /// When the number of labels or of buckets is not the metric's, or it is no histogram: a defect in comove.
+    pub fn put_histogram(&mut self, metric: &Metric, labels: &[&str], counts: &[u64], sum: f64) {
+        assert_eq!(metric.labels.len(), labels.len(), "labels of {}", metric.name);
+        let Kind::Histogram(bounds) = metric.kind else {
+            panic!("{} has no buckets", metric.name);
+        };
+        assert_eq!(bounds.len() + 1, counts.len(), "buckets of {}", metric.name);
+        let labels: Vec<_> = metric
+            .labels
+            .iter()
+            .copied()
+            .zip(labels.iter().copied())
+            .collect();
+        let mut so_far = 0;
+        for (count, bound) in counts.iter().zip(bounds.iter().copied().chain([f64::INFINITY])) {
+            so_far += count;
+            let bound = spelled(bound);
+            let mut labels = labels.clone();
+            labels.push(("le", &bound));
+            self.line(metric, "_bucket", &labels, so_far as f64);
+        }
+        self.line(metric, "_sum", &labels, sum);
+        self.line(metric, "_count", &labels, so_far as f64);
+    }
+
+    fn line(&mut self, metric: &Metric, suffix: &str, labels: &[(&str, &str)], value: f64) {
         let place = TABLE.iter().position(|known| known.name == metric.name);
         let Some(family) = place.and_then(|place| self.families.get_mut(place)) else {
             panic!("{} is not in the table", metric.name);
         };
         family.push_str(metric.name);
-        for (i, (name, value)) in metric.labels.iter().zip(labels).enumerate() {
+        family.push_str(suffix);
+        for (i, (name, value)) in labels.iter().enumerate() {
             family.push(if i == 0 { '{' } else { ',' });
             family.push_str(name);
             family.push_str("=\"");
@@ -47,14 +86,8 @@ impl Exposition {
         if !labels.is_empty() {
             family.push('}');
         }
-        // Writing to a String cannot fail. `{}` of f64 gives the shortest text that reads back as the same number;
-        // infinities need Prometheus' spelling.
-        let text = match value {
-            v if v == f64::INFINITY => "+Inf".to_owned(),
-            v if v == f64::NEG_INFINITY => "-Inf".to_owned(),
-            v => v.to_string(),
-        };
-        let _ = writeln!(family, " {text}");
+        // Writing to a String cannot fail.
+        let _ = writeln!(family, " {}", spelled(value));
     }
 
     /// The text, each family under its HELP and TYPE.
@@ -70,6 +103,15 @@ impl Exposition {
             text.push('\n');
         }
         text
+    }
+}
+
+/// `{}` of f64 gives the shortest text that reads back as the same number; infinities need Prometheus' spelling.
+fn spelled(value: f64) -> String {
+    match value {
+        v if v == f64::INFINITY => "+Inf".to_owned(),
+        v if v == f64::NEG_INFINITY => "-Inf".to_owned(),
+        v => v.to_string(),
     }
 }
 
@@ -110,6 +152,32 @@ mod tests {
             ]
         );
         assert_eq!(text.matches("# TYPE").count(), 2);
+    }
+
+    #[test]
+    fn a_histogram_is_written_with_added_up_buckets() {
+        let mut page = Exposition::default();
+        let Kind::Histogram(bounds) = table::DECODE_JOB_SECONDS.kind else {
+            panic!("no buckets");
+        };
+        let mut counts = vec![0; bounds.len() + 1];
+        counts[0] = 2;
+        counts[bounds.len()] = 1;
+        page.put_histogram(&table::DECODE_JOB_SECONDS, &[], &counts, 70.5);
+        let text = page.render();
+        let name = table::DECODE_JOB_SECONDS.name;
+        for line in [
+            format!("# TYPE {name} histogram"),
+            format!("{name}_bucket{{le=\"{}\"}} 2", bounds[1]),
+            format!("{name}_bucket{{le=\"+Inf\"}} 3"),
+            format!("{name}_sum 70.5"),
+            format!("{name}_count 3"),
+        ] {
+            assert!(
+                text.lines().any(|have| have == line),
+                "{line} is missing in {text}"
+            );
+        }
     }
 
     #[test]

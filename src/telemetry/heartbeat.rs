@@ -61,6 +61,12 @@ impl Pulse {
     pub fn is_alive(&self) -> bool {
         self.silence <= self.silence_allowed
     }
+
+    /// What to say of a stage that has been silent for too long.
+    pub fn complaint(&self) -> Option<String> {
+        let silence_s = self.silence.as_secs();
+        (!self.is_alive()).then(|| format!("{} gave no sign of life for {silence_s} s", self.stage))
+    }
 }
 
 #[cfg(test)]

@@ -90,14 +90,16 @@ metrics! {
         "Access units that some stage still holds.";
     STREAM_STATE = "comove_stream_state", Kind::Gauge, Plain, ["stream", "state"],
         "1 for the state that the stream is in, 0 for every other.";
-    STREAM_RESTARTS = "comove_stream_restarts_total", Kind::Counter, Count, ["stream"],
-        "Times the stream's source was opened again after a failure; the log and the API say why.";
+    STREAM_RESTARTS = "comove_stream_restarts_total", Kind::Counter, Count, ["stream", "reason"],
+        "Times the stream's source was opened again, by the failure before (unreachable, stalled, no_video, ended, unusable, failed), or its whole group was started again (group: a defect in comove).";
     STREAM_FILES_FAILED = "comove_stream_files_failed_total", Kind::Counter, Count, ["stream"],
         "Files that could not be read, or not to their end; the log names each.";
     STREAM_PASSES = "comove_stream_passes_total", Kind::Counter, Count, ["stream"],
         "Passes over the stream's files that began.";
     STREAM_PIPELINES_LEFT = "comove_stream_pipelines_left_total", Kind::Counter, Count, ["stream"],
         "Pipelines that could not be stopped in time and were left behind.";
+    STREAM_PIPELINES_HANGING = "comove_stream_pipelines_hanging", Kind::Gauge, Count, ["stream"],
+        "Pipelines left behind that have not stopped since.";
     STREAM_LAST_UNIT = "comove_stream_last_access_unit_timestamp_seconds", Kind::Gauge, Seconds, ["stream"],
         "When the stream's newest access unit was looked at, 0 before the first.";
     STREAM_LAST_KEY_FRAME = "comove_stream_last_key_frame_timestamp_seconds", Kind::Gauge, Seconds, ["stream"],
@@ -145,7 +147,9 @@ metrics! {
     DECODE_THREADS = "comove_decode_threads", Kind::Gauge, Count, [],
         "Decoders that work side by side.";
     DECODE_BUSY = "comove_decode_busy_seconds_total", Kind::Counter, Seconds, [],
-        "Time that decoders worked, all together. Divided by the jobs: what one takes.";
+        "Time that decoders worked, all together.";
+    DECODE_JOB_SECONDS = "comove_decode_job_seconds", Kind::Histogram(&crate::decode::JOB_SECONDS), Seconds, [],
+        "Time of a decoding job, done or failed, without the wait for a decoder.";
     DECODE_FED = "comove_decode_units_fed_total", Kind::Counter, Count, [],
         "Access units fed to decoders.";
     DECODE_PICTURES = "comove_decode_pictures_total", Kind::Counter, Count, ["stage"],
@@ -232,6 +236,8 @@ metrics! {
         "Norm of the whole gradient before clipping, at the last report.";
     TRAIN_NONFINITE = "comove_train_nonfinite_steps_total", Kind::Counter, Count, [],
         "Steps left out because loss or gradient was not finite, over all resumes.";
+    TRAIN_ROLLBACKS = "comove_train_rollbacks_total", Kind::Counter, Count, [],
+        "Times that training diverged and went back to a checkpoint.";
     TRAIN_LAST_STEP = "comove_train_last_step_timestamp_seconds", Kind::Gauge, Seconds, [],
         "When the last optimiser step was reported, 0 before the first.";
 
@@ -242,6 +248,10 @@ metrics! {
         "Time from the start of a checkpoint to its rename into place.";
     CHECKPOINT_BYTES = "comove_checkpoint_bytes", Kind::Gauge, Bytes, [],
         "Size of the newest complete checkpoint.";
+    CHECKPOINT_REPLAY_BYTES = "comove_checkpoint_replay_bytes", Kind::Gauge, Bytes, [],
+        "Size of all samples of replay in the checkpoint folder, which checkpoints share.";
+    CHECKPOINT_REPLAY_FAILURES = "comove_checkpoint_replay_failures_total", Kind::Counter, Count, [],
+        "Checkpoints written without the samples of replay, because these could not be written.";
     CHECKPOINT_STEP = "comove_checkpoint_step", Kind::Gauge, Count, [],
         "Optimiser step of the newest complete checkpoint.";
     CHECKPOINT_LAST_SUCCESS = "comove_checkpoint_last_success_timestamp_seconds", Kind::Gauge, Seconds, [],
@@ -252,6 +262,8 @@ metrics! {
         "Always 1; the labels say what runs.";
     PROCESS_START = "comove_process_start_timestamp_seconds", Kind::Gauge, Seconds, [],
         "When the process began to count.";
+    MEMORY = "comove_memory_bytes", Kind::Gauge, Bytes, ["owner"],
+        "Memory by owner, each byte once: samples in replay; compressed video in ingest; compressed video and motion that windows are chosen from; pictures that decoders make; the model with its gradients and optimiser state, on the training device.";
     PROCESS_RESIDENT = "comove_process_resident_memory_bytes", Kind::Gauge, Bytes, [],
         "Resident memory of the process.";
     PROCESS_CPU = "comove_process_cpu_seconds_total", Kind::Counter, Seconds, [],

@@ -1,133 +1,26 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
 
 use super::Provenance;
+use super::entry::Register;
+use super::roster::Roster;
 use crate::checkpoint;
 use crate::decode::DecodeQueue;
-use crate::ingest::{ByteBudget, Ledger, StreamName, StreamReport, StreamState, StreamStatus};
+use crate::ingest::{ByteBudget, StreamState};
 use crate::replay::Replay;
 use crate::server::{
-    AccountView, CheckpointView, Daemon, ReplayView, SnapshotError, StatusView, StreamView, TaskView,
-    TrainView,
+    ChangeError, CheckpointView, Daemon, Keep, Pause, ReloadView, ReplayView, SnapshotError, StatusView,
+    StreamView, Switch, TaskView, TrainChange, TrainStateView, TrainView,
 };
 use crate::telemetry::{self, Exposition, Heartbeat, Pulse};
 use crate::train::{Command, StepReport};
-use crate::window::{ScoutSnapshot, ScoutWatch};
 
 /// The longest wait for a snapshot that was asked for.
 const SNAPSHOT_PATIENCE: Duration = Duration::from_secs(120);
-
-/// One stream as the outside sees it; what stays when its group is started again.
-pub(super) struct StreamEntry {
-    pub name: StreamName,
-    /// Without credentials.
-    pub source: String,
-    pub ledger: Ledger,
-    enabled: bool,
-    seen: Mutex<Seen>,
-}
-
-#[derive(Default)]
-struct Seen {
-    report: Option<StreamReport>,
-    last_failure: Option<String>,
-    status: Option<StreamStatus>,
-    scout: Option<ScoutWatch>,
-    group_restarts: u64,
-}
-
-impl StreamEntry {
-    pub fn new(name: StreamName, source: String, enabled: bool) -> Self {
-        Self {
-            name,
-            source,
-            ledger: Ledger::new(),
-            enabled,
-            seen: Mutex::default(),
-        }
-    }
-
-    fn seen(&self) -> MutexGuard<'_, Seen> {
-        self.seen.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
-    }
-
-    pub fn watch_scout(&self, scout: ScoutWatch) {
-        self.seen().scout = Some(scout);
-    }
-
-    pub fn reported(&self, report: StreamReport) {
-        let mut seen = self.seen();
-        if report.failed || matches!(report.state, StreamState::Stalled | StreamState::BackingOff) {
-            seen.last_failure = Some(report.reason.clone());
-        }
-        seen.report = Some(report);
-    }
-
-    pub fn told(&self, status: StreamStatus) {
-        self.seen().status = Some(status);
-    }
-
-    pub fn group_failed(&self) {
-        self.seen().group_restarts += 1;
-    }
-
-    /// The config keeps it from running.
-    pub fn is_disabled(&self) -> bool {
-        !self.enabled
-    }
-
-    /// The state, and the last failure.
-    pub fn state(&self) -> (StreamState, Option<String>) {
-        let seen = self.seen();
-        let begun = match self.enabled {
-            true => StreamState::Starting,
-            false => StreamState::Disabled,
-        };
-        let state = seen.report.as_ref().map_or(begun, |report| report.state);
-        (state, seen.last_failure.clone())
-    }
-
-    /// Restarts of its source and of its group.
-    fn restarts(&self) -> u64 {
-        let seen = self.seen();
-        seen.group_restarts + seen.status.as_ref().map_or(0, |status| status.restarts)
-    }
-
-    /// What its scout did since the group started last.
-    pub fn scout(&self) -> ScoutSnapshot {
-        let scout = self.seen().scout.clone();
-        scout.map(|scout| scout.snapshot()).unwrap_or_default()
-    }
-
-    fn view(&self) -> StreamView {
-        let (state, last_error) = self.state();
-        StreamView {
-            name: self.name.to_string(),
-            source: self.source.clone(),
-            state: state.label().to_owned(),
-            last_error,
-            restarts: self.restarts(),
-            account: AccountView::from(&self.ledger.snapshot()),
-        }
-    }
-
-    fn collect(&self, page: &mut Exposition) {
-        telemetry::collect_ledger(page, &self.name, &self.ledger.snapshot());
-        let (state, _) = self.state();
-        let restarts = self.restarts();
-        let status = self.seen().status.clone();
-        if let Some(status) = &status {
-            telemetry::collect_source(page, &self.name, status);
-        }
-        let segments = status.map_or(0, |status| status.segments);
-        telemetry::collect_stream(page, &self.name, state, restarts, segments);
-        telemetry::collect_scout(page, &self.name, &self.scout());
-    }
-}
 
 /// What the learner said last.
 #[derive(Clone, Default)]
@@ -135,8 +28,36 @@ pub(super) struct TrainBoard {
     pub preset: String,
     pub device: String,
     pub report: Option<StepReport>,
+    /// It pauses.
+    pub paused: bool,
     /// Why training has ended, when it has.
     pub ended: Option<String>,
+}
+
+impl TrainBoard {
+    fn view(&self) -> Option<TrainView> {
+        self.report.as_ref().map(|report| TrainView {
+            preset: self.preset.clone(),
+            device: self.device.clone(),
+            step: report.step,
+            loss: report.loss,
+            context: TaskView {
+                loss: report.context_loss,
+                top1: report.context_top1,
+                chance: report.context_chance,
+            },
+            motion: TaskView {
+                loss: report.motion_loss,
+                top1: report.motion_top1,
+                chance: report.motion_chance,
+            },
+            embedding_std: report.embedding_std,
+            effective_rank: report.effective_rank,
+            samples_per_second: report.samples_per_second,
+            learning_rate: report.learning_rate,
+            nonfinite_steps: report.nonfinite_steps,
+        })
+    }
 }
 
 /// Where a run is.
@@ -151,13 +72,19 @@ pub(super) enum Phase {
 /// Everything of a run that the outside can see, and the few things that it can ask for.
 pub(super) struct Board {
     pub started: Instant,
-    pub streams: Vec<Arc<StreamEntry>>,
+    pub streams: Register,
+    /// Set once the streams have begun.
+    pub roster: OnceLock<Roster>,
     pub replay: Arc<Replay>,
     pub decoders: DecodeQueue,
     pub budget: ByteBudget,
     pub provenance: Provenance,
     pub checkpoints: PathBuf,
+    /// Memory of the networks, with gradients and optimiser.
+    pub model_bytes: u64,
     pub commands: Sender<Command>,
+    /// Beats with every step; while training pauses, nobody need beat it.
+    pub train_heartbeat: Heartbeat,
     pub heartbeats: Vec<Heartbeat>,
     pub train: Mutex<TrainBoard>,
     pub phase: Mutex<Phase>,
@@ -178,6 +105,13 @@ impl Board {
         lock(&self.train).report = Some(report);
     }
 
+    /// Training pauses, or goes on.
+    pub fn training_pauses(&self, paused: bool) {
+        // Its silence so far is no fault of its own.
+        self.train_heartbeat.beat(Instant::now());
+        lock(&self.train).paused = paused;
+    }
+
     /// Says why training has ended.
     pub fn training_ended(&self, reason: String) {
         lock(&self.train).ended = Some(reason);
@@ -189,16 +123,44 @@ impl Board {
 
     /// Writes everything that has a snapshot of its own.
     pub fn collect(&self, page: &mut Exposition) {
-        for stream in &self.streams {
+        for stream in self.streams.all() {
             stream.collect(page);
         }
+        let (decoders, replay) = (self.decoders.snapshot(), self.replay.snapshot());
         telemetry::collect_byte_budget(page, &self.budget);
-        telemetry::collect_decode(page, &self.decoders.snapshot());
-        telemetry::collect_replay(page, &self.replay.snapshot());
+        telemetry::collect_decode(page, &decoders);
+        telemetry::collect_replay(page, &replay);
+        let windows: u64 = self
+            .streams
+            .all()
+            .iter()
+            .map(|stream| stream.scout().chooser.held_bytes as u64)
+            .sum();
+        let memory = telemetry::MemoryByOwner {
+            replay: replay.bytes as u64,
+            // Windows hold their compressed video on credit: it is theirs.
+            ingest: (self.budget.used_bytes() as u64).saturating_sub(windows),
+            windows,
+            decoders: decoders.picture_bytes,
+            model: self.model_bytes,
+        };
+        telemetry::collect_memory(page, &memory);
     }
 }
 
 impl Board {
+    pub fn roster(&self) -> Result<&Roster, ChangeError> {
+        let starting = || ChangeError::NotNow("the run is starting; try again".to_owned());
+        self.roster.get().ok_or_else(starting)
+    }
+
+    fn view_of(&self, name: &str) -> Result<StreamView, ChangeError> {
+        let streams = self.streams.all();
+        let found = streams.iter().find(|stream| stream.name.as_str() == name);
+        let gone = || ChangeError::NotFound(name.to_owned());
+        found.map(|stream| stream.view()).ok_or_else(gone)
+    }
+
     /// Asks for a snapshot; the trainer's events tell what came of it.
     pub fn snapshot_by_signal(&self) {
         tracing::info!("a checkpoint is asked for by SIGUSR1");
@@ -212,9 +174,14 @@ impl Board {
 impl Daemon for Board {
     fn pulses(&self) -> Vec<Pulse> {
         let now = Instant::now();
-        self.heartbeats
-            .iter()
-            .map(|heartbeat| heartbeat.pulse(now))
+        if lock(&self.train).paused {
+            self.train_heartbeat.beat(now);
+        }
+        let stages = self.heartbeats.iter().map(|heartbeat| heartbeat.pulse(now));
+        let streams = self.streams.all();
+        // Of the streams only those that hang are named: there may be hundreds.
+        stages
+            .chain(streams.iter().filter_map(|stream| stream.overdue(now)))
             .collect()
     }
 
@@ -225,14 +192,11 @@ impl Daemon for Board {
             Phase::Running => {}
             Phase::Stopping => missing.push("the run is stopping".to_owned()),
         }
-        if let Some(reason) = self.train().ended {
+        if let Some(reason) = Board::train(self).ended {
             missing.push(format!("training has ended: {reason}"));
         }
-        let enabled: Vec<_> = self
-            .streams
-            .iter()
-            .filter(|stream| !stream.is_disabled())
-            .collect();
+        let mut enabled = self.streams.all();
+        enabled.retain(|stream| stream.about().enabled);
         let states: Vec<_> = enabled.iter().map(|stream| stream.state()).collect();
         let works = |state: &StreamState| matches!(state, StreamState::Running | StreamState::Ended);
         if !states.is_empty() && !states.iter().any(|(state, _)| works(state)) {
@@ -250,31 +214,11 @@ impl Daemon for Board {
     fn status(&self) -> StatusView {
         let replay = self.replay.snapshot();
         let mut streams = BTreeMap::new();
-        for stream in &self.streams {
+        for stream in self.streams.all() {
             *streams.entry(stream.state().0.label().to_owned()).or_default() += 1;
         }
-        let train = self.train();
-        let train = train.report.map(|report| TrainView {
-            preset: train.preset.clone(),
-            device: train.device.clone(),
-            step: report.step,
-            loss: report.loss,
-            context: TaskView {
-                loss: report.context_loss,
-                top1: report.context_top1,
-                chance: report.context_chance,
-            },
-            motion: TaskView {
-                loss: report.motion_loss,
-                top1: report.motion_top1,
-                chance: report.motion_chance,
-            },
-            embedding_std: report.embedding_std,
-            effective_rank: report.effective_rank,
-            samples_per_second: report.samples_per_second,
-            learning_rate: report.learning_rate,
-            nonfinite_steps: report.nonfinite_steps,
-        });
+        let train = Board::train(self);
+        let train = train.view();
         let state = match *lock(&self.phase) {
             Phase::Starting => "starting",
             Phase::Running => "running",
@@ -293,7 +237,7 @@ impl Daemon for Board {
     }
 
     fn streams(&self) -> Vec<StreamView> {
-        self.streams.iter().map(|stream| stream.view()).collect()
+        self.streams.all().iter().map(|stream| stream.view()).collect()
     }
 
     fn checkpoints(&self) -> Result<Vec<CheckpointView>, String> {
@@ -306,7 +250,7 @@ impl Daemon for Board {
     }
 
     fn write_checkpoint(&self) -> Result<CheckpointView, SnapshotError> {
-        if let Some(reason) = self.train().ended {
+        if let Some(reason) = Board::train(self).ended {
             return Err(SnapshotError::NotTraining(reason));
         }
         let (reply, answer) = bounded(1);
@@ -326,5 +270,70 @@ impl Daemon for Board {
             ))),
             Err(RecvTimeoutError::Disconnected) => Err(gone()),
         }
+    }
+
+    fn replay(&self) -> ReplayView {
+        ReplayView::from(&self.replay.snapshot())
+    }
+
+    fn train(&self) -> TrainStateView {
+        let board = Board::train(self);
+        let state = match (&board.ended, board.paused) {
+            (Some(_), _) => "ended",
+            (None, true) => "paused",
+            (None, false) => "running",
+        };
+        TrainStateView {
+            state: state.to_owned(),
+            report: board.view(),
+            ended: board.ended,
+        }
+    }
+
+    fn change_train(&self, change: TrainChange) -> Result<TrainStateView, ChangeError> {
+        let _ = change;
+        Ok(Daemon::train(self))
+    }
+
+    fn pause_train(&self, pause: Pause) -> Result<TrainStateView, ChangeError> {
+        if let Some(reason) = Board::train(self).ended {
+            return Err(ChangeError::NotNow(format!("training has ended: {reason}")));
+        }
+        let command = match pause {
+            Pause::Pause => Command::Pause,
+            Pause::Resume => Command::Resume,
+        };
+        let ended = |_| ChangeError::NotNow("training has just ended".to_owned());
+        self.commands.send(command).map_err(ended)?;
+        // It obeys after the step under way, which may take long: what was asked for is told.
+        let mut told = Daemon::train(self);
+        told.state = match pause {
+            Pause::Pause => "paused".to_owned(),
+            Pause::Resume => "running".to_owned(),
+        };
+        Ok(told)
+    }
+
+    fn add_stream(&self, entry: toml::Table, keep: Keep) -> Result<StreamView, ChangeError> {
+        let name = self.roster()?.add(entry, keep)?;
+        self.view_of(name.as_str())
+    }
+
+    fn replace_stream(&self, name: &str, entry: toml::Table, keep: Keep) -> Result<StreamView, ChangeError> {
+        self.roster()?.replace(name, entry, keep)?;
+        self.view_of(name)
+    }
+
+    fn switch_stream(&self, name: &str, switch: Switch, keep: Keep) -> Result<StreamView, ChangeError> {
+        self.roster()?.switch(name, switch == Switch::On, keep)?;
+        self.view_of(name)
+    }
+
+    fn remove_stream(&self, name: &str, keep: Keep) -> Result<(), ChangeError> {
+        self.roster()?.remove(name, keep)
+    }
+
+    fn reload(&self) -> Result<ReloadView, ChangeError> {
+        self.roster()?.reload()
     }
 }

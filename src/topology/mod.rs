@@ -8,11 +8,15 @@
 //! last snapshot stands.
 
 mod board;
+mod entry;
 mod error;
+mod member;
 mod outcome;
 mod prepare;
 mod provenance;
+mod roster;
 mod run;
+mod service;
 mod signals;
 mod stream_group;
 mod supervisor;

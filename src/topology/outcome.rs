@@ -1,4 +1,5 @@
-use super::board::{Board, StreamEntry};
+use super::board::Board;
+use super::entry::StreamEntry;
 use crate::ingest::{DropReason, Fate};
 use crate::server::AccountView;
 use crate::train::TrainSummary;

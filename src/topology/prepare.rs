@@ -38,24 +38,32 @@ pub fn prepare(config: &Config) -> Result<Prepared, RunError> {
     let sources = streams
         .into_iter()
         .zip(&config.stream)
-        .map(|((name, source), config)| {
-            let probe =
-                match source.is_remote() || !config.enabled {
-                    true => None,
-                    false => Some(probe(&source, &templates, PROBE_PATIENCE).map_err(|error| {
-                        RunError::Source {
-                            stream: name.clone(),
-                            source: error,
-                        }
-                    })?),
-                };
-            Ok(CheckedSource {
-                name,
-                source,
-                config: config.clone(),
-                probe,
-            })
-        })
+        .map(|((name, source), config)| check_source(name, source, config, &templates))
         .collect::<Result<_, RunError>>()?;
     Ok(Prepared { sources, templates })
+}
+
+/// Opens a file or folder once, unless its stream is disabled.
+///
+/// # Errors
+/// [`RunError::Source`].
+pub(super) fn check_source(
+    name: StreamName,
+    source: SourceKind,
+    config: &StreamConfig,
+    templates: &Templates,
+) -> Result<CheckedSource, RunError> {
+    let probe = match source.is_remote() || !config.enabled {
+        true => None,
+        false => match probe(&source, templates, PROBE_PATIENCE) {
+            Ok(probe) => Some(probe),
+            Err(source) => return Err(RunError::Source { stream: name, source }),
+        },
+    };
+    Ok(CheckedSource {
+        name,
+        source,
+        config: config.clone(),
+        probe,
+    })
 }

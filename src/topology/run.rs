@@ -1,32 +1,31 @@
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use bytesize::ByteSize;
 use ractor::Actor;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::board::{Board, Phase, StreamEntry, TrainBoard};
+use super::board::{Board, Phase, TrainBoard};
+use super::entry::Register;
 use super::outcome::{outcome, why_nothing};
+use super::roster::{Roster, setup};
+use super::service;
 use super::signals::{Asked, Signals};
-use super::stream_group::{SharedParts, StreamSetup};
+use super::stream_group::SharedParts;
 use super::supervisor::{Supervisor, SupervisorMessage, SupervisorParts};
 use super::trainer::{follow_trainer, join_apart, lost_trainer, reason_of, start_trainer};
 use super::watched_source::WatchedReplay;
 use super::{Prepared, Provenance, RunError, RunSummary, prepare};
-use crate::config::Config;
+use crate::config::{Config, ConfigSource};
 use crate::decode::DecodePool;
-use crate::ingest::ByteBudget;
+use crate::ingest::{ByteBudget, HostPacer};
 use crate::replay::Replay;
 use crate::server::{Daemon, Server};
 use crate::telemetry::{Heartbeat, Registry};
 use crate::train::{Command, EndReason, TrainError, TrainSummary};
-use crate::window::WindowConfig;
-
-/// How long the trainer may go without asking for a batch: the longest step of `paper` on a slow CPU.
-const TRAIN_SILENCE: Duration = Duration::from_secs(600);
+use crate::window::WindowAllowance;
 
 /// How long the supervisor may go without looking after its streams.
 const SUPERVISOR_SILENCE: Duration = Duration::from_secs(30);
@@ -34,11 +33,12 @@ const SUPERVISOR_SILENCE: Duration = Duration::from_secs(30);
 /// How long the streams may take to stop when the run ends.
 const STREAMS_DEADLINE: Duration = Duration::from_secs(5);
 
-/// Runs until the sources are over and trained on, a limit is reached, training fails, or SIGINT, SIGTERM or SIGHUP comes.
+/// Runs until the sources are over and trained on, a limit is reached, training fails, or SIGINT or SIGTERM comes. SIGHUP reads
+/// the config again from `source`.
 ///
 /// # Errors
 /// [`RunError`]: what kept it from starting, or from ending well.
-pub fn run(config: Config) -> Result<RunSummary, RunError> {
+pub fn run(config: Config, source: ConfigSource) -> Result<RunSummary, RunError> {
     if config.stream.is_empty() {
         return Err(RunError::NoStreams);
     }
@@ -53,7 +53,7 @@ pub fn run(config: Config) -> Result<RunSummary, RunError> {
             what: "the control threads did not start",
             source,
         })?;
-    let ended = runtime.block_on(Run::start_and_end(config, server, prepared));
+    let ended = runtime.block_on(Run::start_and_end(config, source, server, prepared));
     // A request that hangs on a slow disk must not hold the end up.
     runtime.shutdown_timeout(Duration::from_secs(2));
     ended
@@ -67,6 +67,22 @@ struct Run {
     all_over: watch::Receiver<bool>,
     max_duration: Option<Duration>,
     signals: Signals,
+    /// There is a config file that can be read again.
+    has_config: bool,
+}
+
+/// Reads the config again, on a thread that may block.
+async fn reload(board: Arc<Board>) {
+    let read = {
+        let board = board.clone();
+        tokio::task::spawn_blocking(move || board.reload())
+    };
+    match read.await {
+        Ok(Ok(_)) => {}
+        Ok(Err(error)) => tracing::error!(%error, "the config was not read again; nothing has changed"),
+        Err(error) => tracing::error!(%error, "reading the config again failed"),
+    }
+    service::ready(board.streams.all().len());
 }
 
 /// Why the run's work is over.
@@ -79,15 +95,17 @@ enum Over {
 impl Run {
     async fn start_and_end(
         config: Config,
+        source: ConfigSource,
         server: Server,
         prepared: Prepared,
     ) -> Result<RunSummary, RunError> {
         let registry = Registry::new(SystemTime::now());
         let stop_server = CancellationToken::new();
-        let mut run = Self::start(config, prepared, &registry).await?;
+        let mut run = Self::start(config, source, prepared, &registry).await?;
         let upkeep = tokio::spawn(registry.clone().keep_up());
         let daemon: Arc<dyn Daemon> = run.board.clone();
         let serving = tokio::spawn(server.serve(daemon, registry, stop_server.clone()));
+        let watchdog = service::feed_watchdog(run.board.clone());
         let over = run.work().await;
         let ended = run.end(over).await;
         stop_server.cancel();
@@ -95,10 +113,18 @@ impl Run {
             tracing::error!(%error, "the server failed");
         }
         upkeep.abort();
+        if let Some(watchdog) = watchdog {
+            watchdog.abort();
+        }
         ended
     }
 
-    async fn start(config: Config, prepared: Prepared, registry: &Registry) -> Result<Self, RunError> {
+    async fn start(
+        config: Config,
+        source: ConfigSource,
+        prepared: Prepared,
+        registry: &Registry,
+    ) -> Result<Self, RunError> {
         let started = Instant::now();
         let signals = Signals::new()?;
         let spec = config.train.preset.sample_spec();
@@ -119,7 +145,7 @@ impl Run {
             let enabled = prepared.sources.iter().filter(|checked| checked.config.enabled);
             replay.fix_order(enabled.map(|checked| checked.name.clone()).collect());
         }
-        let train_heartbeat = Heartbeat::new("train", TRAIN_SILENCE, started);
+        let train_heartbeat = Heartbeat::new("train", config.run.step_deadline, started);
         let supervisor_heartbeat = Heartbeat::new("streams", SUPERVISOR_SILENCE, started);
         let (events, trainer_said) = crossbeam_channel::unbounded();
         let trainer = start_trainer(
@@ -132,28 +158,24 @@ impl Run {
             },
             events,
         )?;
-        let entries: Vec<_> = prepared
+        let names: Vec<_> = prepared
             .sources
             .iter()
-            .map(|checked| {
-                let source = checked.source.to_string();
-                provenance.name_source(&checked.name, &source);
-                Arc::new(StreamEntry::new(
-                    checked.name.clone(),
-                    source,
-                    checked.config.enabled,
-                ))
-            })
+            .map(|checked| checked.name.clone())
             .collect();
+        let register = Register::default();
         let board = Arc::new(Board {
             started,
-            streams: entries.clone(),
+            streams: register.clone(),
+            roster: OnceLock::new(),
             replay: replay.clone(),
             decoders: pool.queue(),
             budget: budget.clone(),
             provenance: provenance.clone(),
             checkpoints: config.checkpoint.dir.clone(),
+            model_bytes: trainer.model_bytes(),
             commands: trainer.commands(),
+            train_heartbeat: train_heartbeat.clone(),
             heartbeats: vec![train_heartbeat, supervisor_heartbeat.clone()],
             train: TrainBoard {
                 preset: config.train.preset.name().to_owned(),
@@ -171,28 +193,25 @@ impl Run {
         let (all_over_tx, all_over) = watch::channel(false);
         let shared = Arc::new(SharedParts {
             ingest: config.ingest.clone(),
-            window: within_budget(&config.window, config.ingest.memory, entries.len()),
+            window: config.window.clone(),
+            // Together half of the budget at most: were all of it theirs, sources would wait for credit that nobody gives back.
+            allowance: WindowAllowance::new(budget.capacity_bytes() / 2),
+            pacer: HostPacer::new(config.ingest.host_spacing),
             spec,
-            templates: prepared.templates,
+            templates: prepared.templates.clone(),
             budget,
             decoders: pool.queue(),
             replay,
+            provenance,
             wall_clock: Arc::new(unix_now_ns),
             seed,
             deterministic: config.run.deterministic,
         });
-        let streams = prepared
-            .sources
-            .into_iter()
-            .zip(entries)
-            .map(|(checked, entry)| StreamSetup {
-                source: checked.source,
-                config: checked.config,
-                entry,
-            });
+        let streams = prepared.sources.into_iter().map(setup);
         let parts = SupervisorParts {
             shared,
             streams: streams.collect(),
+            register,
             heartbeat: supervisor_heartbeat,
             all_over: all_over_tx,
         };
@@ -203,14 +222,25 @@ impl Run {
                     what: "the supervisor of streams".to_owned(),
                     reason: error.to_string(),
                 })?;
+        let has_config = source.path.is_some();
+        let roster = Roster::new(
+            source,
+            config.clone(),
+            &names,
+            prepared.templates,
+            supervisor.clone(),
+        );
+        // Set nowhere else.
+        let _ = board.roster.set(roster);
         tracing::info!(
-            streams = board.streams.len(),
+            streams = names.len(),
             preset = config.train.preset.name(),
             device = ?trainer.device(),
             step = trainer.first_step(),
             "learning begins"
         );
         board.enter(Phase::Running);
+        service::ready(names.len());
         Ok(Self {
             board: board.clone(),
             pool,
@@ -219,6 +249,7 @@ impl Run {
             all_over,
             max_duration: config.run.max_duration,
             signals,
+            has_config,
         })
     }
 
@@ -239,6 +270,11 @@ impl Run {
                 asked = self.signals.next() => match asked {
                     Asked::End(signal) => return Over::Told(signal),
                     Asked::Snapshot => self.board.snapshot_by_signal(),
+                    Asked::Reload if !self.has_config => return Over::Told("SIGHUP"),
+                    Asked::Reload => {
+                        service::reloading();
+                        tokio::spawn(reload(self.board.clone()));
+                    }
                 },
                 limit = &mut deadline => return Over::MaxDuration(limit),
                 ended = self.trainer.recv() => {
@@ -284,6 +320,7 @@ impl Run {
             }
         };
         tracing::info!(reason, "the run ends");
+        service::stopping(&reason);
         // The step under way is finished while the streams stop. A trainer that has ended needs no word.
         let _ = self.board.commands.send(Command::Stop);
         self.board.replay.close();
@@ -295,13 +332,13 @@ impl Run {
         let stopping = self.supervisor.call(stop, Some(STREAMS_DEADLINE * 2));
         tokio::select! {
             _ = stopping => {}
-            Asked::End(_) = self.signals.next() => return Err(RunError::Impatience),
+            () = told_again(&mut self.signals) => return Err(RunError::Impatience),
         }
         let trained = match trained {
             Some(trained) => trained,
             None => tokio::select! {
                 ended = self.trainer.recv() => ended.unwrap_or_else(|| Err(lost_trainer())),
-                Asked::End(_) = self.signals.next() => return Err(RunError::Impatience),
+                () = told_again(&mut self.signals) => return Err(RunError::Impatience),
             },
         };
         self.supervisor.stop(None);
@@ -316,6 +353,7 @@ impl Run {
         let streams: Vec<_> = self
             .board
             .streams
+            .all()
             .iter()
             .map(|entry| outcome(entry, &self.board))
             .collect();
@@ -352,19 +390,9 @@ impl Run {
     }
 }
 
-/// Choosers hold compressed pictures for as long as a window may need them. Together they get half of the byte budget at most:
-/// were all of it theirs, file sources would wait for credit that nobody gives back.
-fn within_budget(config: &WindowConfig, memory: ByteSize, streams: usize) -> WindowConfig {
-    let share = memory.as_u64() / (2 * streams.max(1) as u64);
-    let mut config = config.clone();
-    if share < config.buffer_bytes.as_u64() {
-        tracing::info!(
-            each = %ByteSize(share),
-            "the streams' windows share half of ingest.memory, less than window.buffer_bytes"
-        );
-        config.buffer_bytes = ByteSize(share.max(1));
-    }
-    config
+/// Waits until it is told to end once more; other signals are too late.
+async fn told_again(signals: &mut Signals) {
+    while !matches!(signals.next().await, Asked::End(_)) {}
 }
 
 fn unix_now_ns() -> u64 {

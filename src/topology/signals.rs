@@ -1,14 +1,18 @@
+use std::time::Duration;
+
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::RunError;
 
-/// The signals that a run obeys: SIGINT, SIGTERM and SIGHUP end it in good order, SIGUSR1 asks for a snapshot.
+/// The signals that a run obeys: SIGINT and SIGTERM end it in good order, SIGUSR1 asks for a snapshot. SIGHUP asks to read the
+/// config again, unless it comes because the terminal was closed: that ends the run in good order too.
 pub(super) struct Signals {
     interrupt: Signal,
     terminate: Signal,
     /// None where it is ignored, as under `nohup`: taking it over would undo that.
     hang_up: Option<Signal>,
     user1: Signal,
+    begun_in_a_terminal: bool,
 }
 
 /// What a signal asks for.
@@ -18,6 +22,8 @@ pub(super) enum Asked {
     End(&'static str),
     /// To write a snapshot.
     Snapshot,
+    /// To read the config again.
+    Reload,
 }
 
 impl Signals {
@@ -37,6 +43,7 @@ impl Signals {
                 false => Some(take(SignalKind::hangup())?),
             },
             user1: take(SignalKind::user_defined1())?,
+            begun_in_a_terminal: has_terminal(),
         })
     }
 
@@ -49,12 +56,27 @@ impl Signals {
             }
         };
         tokio::select! {
-            _ = hung_up => Asked::End("SIGHUP"),
+            _ = hung_up => {
+                // The kernel tells first, and takes the terminal away then.
+                tokio::time::sleep(TERMINAL_GOES).await;
+                match self.begun_in_a_terminal && !has_terminal() {
+                    true => Asked::End("SIGHUP"),
+                    false => Asked::Reload,
+                }
+            }
             _ = self.interrupt.recv() => Asked::End("SIGINT"),
             _ = self.terminate.recv() => Asked::End("SIGTERM"),
             _ = self.user1.recv() => Asked::Snapshot,
         }
     }
+}
+
+/// A terminal that is being closed is gone this long after SIGHUP.
+const TERMINAL_GOES: Duration = Duration::from_millis(100);
+
+/// Whether this process has a controlling terminal now.
+fn has_terminal() -> bool {
+    std::fs::File::open("/dev/tty").is_ok()
 }
 
 /// Whether this process was started with SIGHUP ignored. Where the system does not say, it was not.

@@ -4,16 +4,16 @@ use ractor::{Actor, ActorRef};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
-use super::RunError;
-use super::board::StreamEntry;
+use super::entry::StreamEntry;
 use super::supervisor::SupervisorMessage;
+use super::{Provenance, RunError};
 use crate::decode::DecodeQueue;
 use crate::ingest::{
-    ByteBudget, IngestConfig, SourceKind, StreamActor, StreamConfig, StreamMessage, StreamParts, Templates,
-    WallClock,
+    ByteBudget, HostPacer, IngestConfig, SourceKind, StreamActor, StreamConfig, StreamMessage, StreamParts,
+    Templates, WallClock,
 };
 use crate::replay::Replay;
-use crate::window::{Pace, SampleSpec, ScoutHandle, ScoutParts, WindowConfig, spawn_scout};
+use crate::window::{Pace, SampleSpec, ScoutHandle, ScoutParts, WindowAllowance, WindowConfig, spawn_scout};
 
 /// Access units that may lie between GStreamer and a scout. Their bytes are bounded by the budget; this bounds their number.
 const ITEMS_BETWEEN: usize = 64;
@@ -22,11 +22,14 @@ const ITEMS_BETWEEN: usize = 64;
 pub(super) struct SharedParts {
     pub ingest: IngestConfig,
     pub window: WindowConfig,
+    pub allowance: WindowAllowance,
+    pub pacer: HostPacer,
     pub spec: SampleSpec,
     pub templates: Templates,
     pub budget: ByteBudget,
     pub decoders: DecodeQueue,
     pub replay: Arc<Replay>,
+    pub provenance: Provenance,
     pub wall_clock: WallClock,
     pub seed: u64,
     /// Samples come in in a fixed order.
@@ -34,6 +37,7 @@ pub(super) struct SharedParts {
 }
 
 /// What stays of a stream when its group is started again.
+#[derive(Clone)]
 pub(super) struct StreamSetup {
     pub source: SourceKind,
     pub config: StreamConfig,
@@ -55,6 +59,11 @@ impl StreamSetup {
             SourceKind::Synthetic(synthetic) => shared.deterministic && !synthetic.live,
             SourceKind::Rtsp(_) | SourceKind::Http(_) => false,
         }
+    }
+
+    /// The run that this one goes on from has read all that the source has.
+    pub fn is_over(&self, shared: &SharedParts) -> bool {
+        shared.replay.is_over(&self.entry.name, &self.settings(shared))
     }
 
     /// Everything that decides which windows are chosen in the source, as text.
@@ -79,13 +88,14 @@ impl StreamSetup {
         generation: u64,
     ) -> Result<StreamGroup, RunError> {
         let name = &self.entry.name;
-        let settings = self.can_be_read_again(shared).then(|| self.settings(shared));
+        let again = self.can_be_read_again(shared);
         // A source that is read again draws the same; one that is not must not repeat what it drew for its last segments.
-        let generation_of_seed = if settings.is_some() { 0 } else { generation };
-        let cursor = shared.replay.begin_stream(name, settings);
+        let generation_of_seed = if again { 0 } else { generation };
+        let cursor = shared.replay.begin_stream(name, &self.settings(shared), again);
         let begins = (cursor.first_segment << 20) + generation_of_seed;
         let seed = seed_of(shared.seed, name.as_str(), begins);
         let (items, arriving) = crossbeam_channel::bounded(ITEMS_BETWEEN);
+        shared.provenance.follow(&self.entry, &self.source.to_string());
         let scout = spawn_scout(ScoutParts {
             stream: name.clone(),
             pace: match self.source.is_live() {
@@ -94,6 +104,7 @@ impl StreamSetup {
             },
             spec: shared.spec,
             config: shared.window.clone(),
+            allowance: shared.allowance.clone(),
             items: arriving,
             decoders: shared.decoders.clone(),
             replay: shared.replay.clone(),
@@ -101,7 +112,7 @@ impl StreamSetup {
             wall_clock: shared.wall_clock.clone(),
             cursor: cursor.clone(),
         })?;
-        self.entry.watch_scout(scout.watch.clone());
+        self.entry.begin_group(scout.watch.clone());
         let reports = supervisor.clone();
         let parts = StreamParts {
             name: name.clone(),
@@ -112,6 +123,7 @@ impl StreamSetup {
             ledger: self.entry.ledger.clone(),
             budget: shared.budget.clone(),
             items,
+            pacer: shared.pacer.clone(),
             first: cursor.first_numbers(),
             begin: cursor.point.and_then(|point| point.file),
             wall_clock: shared.wall_clock.clone(),

@@ -2,17 +2,17 @@ use std::sync::Arc;
 
 use rand::{RngCore, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use tch::{Device, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use super::outcome::{FeatureProjection, PendingOutcomes};
 use super::tally::{Figures, Tally};
 use super::{
     Batch, Optimizer, PhaseClock, RateChange, RateSet, SampleDraw, SampleOutcome, TrainConfig, TrainError,
-    TrainState, augment,
+    TrainState, augment_with,
 };
 use crate::checkpoint::{NamedTensor, Resumable, Snapshot};
 use crate::loss::joint_loss;
-use crate::model::{Average, Model, Pass, Precision, Views};
+use crate::model::{Average, Model, Pass, Precision, StatisticsBefore, Views};
 use crate::replay::{Sample, SampleId};
 
 /// The networks in training: everything that a step reads or changes. Belongs to one thread.
@@ -31,6 +31,19 @@ pub struct Learner {
     average: Option<Average>,
     projection: FeatureProjection,
     pending: Vec<PendingOutcomes>,
+    /// Steps in a row that were not finite: a scalar i64 on the device.
+    nonfinite_streak: Tensor,
+    /// What a step that does not come to its end has changed so far.
+    mid_step: Option<MidStep>,
+}
+
+/// How to undo a step that has begun.
+#[derive(Debug)]
+struct MidStep {
+    rng: ChaCha8Rng,
+    statistics: StatisticsBefore,
+    /// Parameters may have changed: too late.
+    updating: bool,
 }
 
 /// What names of the V-Network's tensors begin with.
@@ -65,6 +78,8 @@ impl Learner {
             average,
             projection,
             pending: Vec::new(),
+            nonfinite_streak: Tensor::zeros([], (Kind::Int64, device)),
+            mid_step: None,
         })
     }
 
@@ -117,6 +132,13 @@ impl Learner {
         learner.step = state.step;
         learner.samples = state.samples;
         learner.nonfinite_steps = state.nonfinite_steps;
+        learner
+            .tally
+            .import(&from.statistics)
+            .map_err(|reason| TrainError::State {
+                path: from.path.join("statistics.safetensors"),
+                reason,
+            })?;
         // Whoever has changed the configured rate since wants that one.
         let configured = config.learning_rate();
         learner.rate = state.rate.filter(|set| set.configured == configured);
@@ -126,6 +148,23 @@ impl Learner {
     /// The networks.
     pub fn model(&self) -> &Model {
         &self.model
+    }
+
+    /// Memory of the networks on the device, in bytes: parameters, one gradient of each trained one, the optimiser's state, the moving
+    /// average.
+    pub fn memory_bytes(&self) -> u64 {
+        let store = self.model.store();
+        let bytes = |tensor: &Tensor| tensor.numel() as u64 * tensor.kind().elt_size_in_bytes() as u64;
+        let parameters: u64 = store.parameters().iter().map(|p| bytes(&p.tensor)).sum();
+        let state: u64 = self
+            .optimizer
+            .state(store)
+            .iter()
+            .map(|(_, tensor)| bytes(tensor))
+            .sum();
+        let average = self.average.iter().flat_map(|average| average.named());
+        let average: u64 = average.map(|(_, tensor)| bytes(tensor)).sum();
+        parameters + bytes(store.trained()) + state + average
     }
 
     /// Steps finished, over all runs.
@@ -171,6 +210,7 @@ impl Learner {
     pub fn learn_timed(&mut self, samples: &[Arc<Sample>], clock: &mut PhaseClock) -> Result<(), TrainError> {
         let device = self.model.device();
         let batch = Batch::gather(samples, self.model.config(), device)?;
+        self.begin_step();
         clock.lap(|seconds| &mut seconds.copy);
         let draws: Vec<SampleDraw> = batch
             .source_sizes
@@ -181,7 +221,7 @@ impl Learner {
             // libtorch's generator cannot be stored: it is seeded from ours at every step.
             tch::manual_seed((self.rng.next_u64() >> 1) as i64);
         }
-        let views = augment(&batch, &draws, self.model.config());
+        let views = augment_with(&batch, &draws, self.model.config(), &self.config.objective);
         clock.lap(|seconds| &mut seconds.augment);
         let ids = samples.iter().map(|sample| sample.id).collect();
         self.update(ids, &views, &batch.scenes, clock)
@@ -193,7 +233,17 @@ impl Learner {
     /// Views of another shape than the networks'.
     pub fn learn_views(&mut self, views: &Views, scenes: &Tensor) -> Result<(), TrainError> {
         let ids = vec![SampleId(0); scenes.size()[0] as usize];
+        self.begin_step();
         self.update(ids, views, scenes, &mut PhaseClock::idle())
+    }
+
+    /// Remembers what a step changes before it changes the parameters.
+    fn begin_step(&mut self) {
+        self.mid_step = Some(MidStep {
+            rng: self.rng.clone(),
+            statistics: self.model.store().statistics_before(),
+            updating: false,
+        });
     }
 
     fn update(
@@ -204,9 +254,8 @@ impl Learner {
         clock: &mut PhaseClock,
     ) -> Result<(), TrainError> {
         let store = self.model.store();
-        let before = store.statistics_before();
         let embeddings = self.model.forward(views, Pass::train(self.precision))?;
-        let loss = joint_loss(&embeddings, scenes);
+        let loss = joint_loss(&embeddings, scenes, self.config.objective.motion_share);
         clock.lap(|seconds| &mut seconds.forward);
 
         let trained: Vec<&Tensor> = store.trained_parameters().map(|p| &p.tensor).collect();
@@ -219,8 +268,14 @@ impl Learner {
         let finite = norm.isfinite().logical_and(&loss.total.isfinite());
         gradient *= (self.config.clip_norm / (&norm + 1e-6)).clamp_max(1.0);
         let learning_rate = self.learning_rate();
+        if let Some(mid_step) = &mut self.mid_step {
+            mid_step.updating = true;
+        }
         self.optimizer.step(store, &gradient, learning_rate, &finite);
-        store.settle_statistics(before, &finite);
+        if let Some(mid_step) = self.mid_step.take() {
+            store.settle_statistics(mid_step.statistics, &finite);
+        }
+        self.nonfinite_streak = (&self.nonfinite_streak + 1) * finite.logical_not();
         if let Some(average) = &mut self.average {
             average.follow(self.step + 1);
         }
@@ -233,6 +288,33 @@ impl Learner {
             &self.projection.apply(&embeddings.pooled),
         ));
         self.step += 1;
+        Ok(())
+    }
+
+    /// Steps in a row, up to now, that were not finite. Waits for the device.
+    pub fn nonfinite_streak(&self) -> u64 {
+        u64::try_from(self.nonfinite_streak.int64_value(&[])).unwrap_or(0)
+    }
+
+    /// Undoes a step that failed or panicked on its way. False where parameters may have changed already: the networks are then
+    /// of no step at all.
+    pub(super) fn undo_step(&mut self) -> bool {
+        let Some(mid_step) = self.mid_step.take() else {
+            return true;
+        };
+        self.rng = mid_step.rng;
+        let no = Tensor::from(false).to_device(self.model.device());
+        self.model.store().settle_statistics(mid_step.statistics, &no);
+        !mid_step.updating
+    }
+
+    /// Back to a snapshot: networks, optimiser, step and learning rate. What was drawn at random stays drawn: the same draws would
+    /// lead to the same end.
+    pub(super) fn roll_back(&mut self, from: &Resumable) -> Result<(), TrainError> {
+        let mut back = Self::resume(&self.config, self.model.device(), from)?;
+        back.rng = self.rng.clone();
+        back.nonfinite_steps = self.nonfinite_steps + self.tally.nonfinite_steps();
+        *self = back;
         Ok(())
     }
 
@@ -268,10 +350,14 @@ impl Learner {
         let optimizer = optimizer
             .iter()
             .map(|(name, tensor)| NamedTensor::copy_of(name, tensor));
+        let statistics = self.tally.export();
+        let statistics = statistics
+            .iter()
+            .map(|(name, tensor)| NamedTensor::copy_of(name, tensor));
         let state = TrainState {
             step: self.step,
             samples: self.samples,
-            nonfinite_steps: self.nonfinite_steps + self.tally.nonfinite_steps(),
+            nonfinite_steps: self.nonfinite_steps,
             optimizer: self.optimizer.kind(),
             rng: self.rng.clone(),
             rate: self.rate,
@@ -283,6 +369,7 @@ impl Learner {
             model: model.collect::<Result<_, _>>()?,
             average: average.collect::<Result<_, _>>()?,
             optimizer: optimizer.collect::<Result<_, _>>()?,
+            statistics: statistics.collect::<Result<_, _>>()?,
             state: serde_json::to_string_pretty(&state).map_err(|error| TrainError::State {
                 path: "state.json".into(),
                 reason: error.to_string(),

@@ -30,6 +30,7 @@ pub struct Chooser {
     stream: StreamName,
     spec: SampleSpec,
     config: WindowConfig,
+    bytes_max: usize,
     state: State,
     segment: Option<Segment>,
     /// Frames of all runs before this one, so that still windows keep their cadence over short files.
@@ -70,6 +71,7 @@ impl Chooser {
         Ok(Self {
             stream,
             spec,
+            bytes_max: usize::try_from(config.buffer_bytes.as_u64()).unwrap_or(usize::MAX),
             config,
             state: State::AwaitingKeyFrame(SkipReason::BeforeKeyFrame),
             segment: None,
@@ -183,6 +185,12 @@ impl Chooser {
         outcome
     }
 
+    /// What may be held from now on: `window.buffer_bytes`, or less where `bytes` is less.
+    pub fn hold_at_most(&mut self, bytes: usize) {
+        let configured = usize::try_from(self.config.buffer_bytes.as_u64()).unwrap_or(usize::MAX);
+        self.bytes_max = configured.min(bytes);
+    }
+
     /// The segment is over.
     pub fn end_segment(
         &mut self,
@@ -251,6 +259,10 @@ impl Chooser {
         let Some(segment) = self.segment.take() else {
             return;
         };
+        // Of a video that was cut by stopping it cannot be said that it is short.
+        if ending == Ending::Stopped {
+            return;
+        }
         let (stream, needed) = (self.stream.clone(), u64::from(self.spec.needed_frames()));
         if segment.runs == 0 {
             outcome.notices.push(Notice::NoKeyFrame {
@@ -412,7 +424,7 @@ impl Chooser {
         rng: &mut ChaCha8Rng,
         outcome: &mut Outcome,
     ) {
-        let bytes_max = usize::try_from(self.config.buffer_bytes.as_u64()).unwrap_or(usize::MAX);
+        let bytes_max = self.bytes_max;
         while let State::Running(running) = &mut self.state {
             let run = &mut running.run;
             if run.pictures() <= self.config.buffer_pictures && run.bytes() <= bytes_max {

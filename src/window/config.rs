@@ -2,6 +2,7 @@ use bytesize::ByteSize;
 use serde::{Deserialize, Serialize};
 
 use super::SampleSpec;
+use crate::ingest::exact_size;
 
 /// Section `[window]`: which windows of a stream become samples.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -18,6 +19,7 @@ pub struct WindowConfig {
     /// Pictures that a stream's chooser holds at most. A GOP must fit, two should.
     pub buffer_pictures: usize,
     /// Bytes of access units and motion maps that a stream's chooser holds at most.
+    #[serde(serialize_with = "exact_size")]
     pub buffer_bytes: ByteSize,
 }
 

@@ -6,6 +6,7 @@
 //! windows are shed ([`Demand`]). A hole in the stream ends everything that it holds: the next window begins at the next
 //! key frame.
 
+mod allowance;
 mod assembler;
 mod chooser;
 mod config;
@@ -26,6 +27,7 @@ mod spec;
 #[cfg(test)]
 mod tests;
 
+pub use allowance::WindowAllowance;
 pub use assembler::{AssembleError, Assembler, Pace, PlanFailed, assemble};
 pub use chooser::{Chooser, Demand};
 pub use config::{WindowConfig, WindowConfigError};

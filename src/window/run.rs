@@ -13,6 +13,8 @@ pub enum Ending {
     Whole,
     /// Pictures were lost, or may have been: some that precede the last ones in display may be missing.
     Broken,
+    /// It was told to stop: the same, and nothing is wrong with the video.
+    Stopped,
 }
 
 /// Consecutive pictures of one segment from a random access point on, without a hole: the part of it that is still held.
@@ -104,7 +106,7 @@ impl Run {
         let mut displayed = Vec::new();
         match ending {
             Ending::Whole => self.order.flush(&mut displayed),
-            Ending::Broken => {
+            Ending::Broken | Ending::Stopped => {
                 let poc_per_frame = self.poc_per_frame();
                 self.order.flush_before_gap(poc_per_frame, &mut displayed);
             }

@@ -2,7 +2,9 @@ use std::convert::Infallible;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender};
 use rand_chacha::ChaCha8Rng;
@@ -11,7 +13,7 @@ use super::facts::{FactsReader, ReadError, UnitContent};
 use super::scout_state::ScoutWatch;
 use super::{
     Assembler, Choice, Chooser, Demand, Ending, Notice, Outcome, Pace, PlanFailed, ResumePoint, SampleSpec,
-    WindowConfig, WindowConfigError,
+    WindowAllowance, WindowConfig, WindowConfigError,
 };
 use crate::decode::{DecodeQueue, QueueFull};
 use crate::h264::DecodeError;
@@ -19,6 +21,9 @@ use crate::ingest::{
     AccessUnit, DropReason, Fate, FilePlace, IngestItem, SegmentEndReason, SkipReason, StreamName, WallClock,
 };
 use crate::replay::{Replay, StreamCursor, Ticket};
+
+/// A scout that waits for replay looks this often whether it must hurry.
+const HURRY_POLL: Duration = Duration::from_millis(100);
 
 /// What a scout works with.
 pub struct ScoutParts {
@@ -36,6 +41,8 @@ pub struct ScoutParts {
     pub decoders: DecodeQueue,
     /// Where samples go.
     pub replay: Arc<Replay>,
+    /// What its windows may hold.
+    pub allowance: WindowAllowance,
     /// Decides what is random about windows.
     pub rng: ChaCha8Rng,
     /// For the log's patience.
@@ -57,6 +64,8 @@ pub enum ScoutEnd {
 
 /// A running scout.
 pub struct ScoutHandle {
+    /// Set, it waits for nobody any more: what it still gets is let go.
+    pub hurry: Arc<AtomicBool>,
     /// What it shows of itself.
     pub watch: ScoutWatch,
     /// Its thread. Joined, every window that it had decoded has become a sample or failed.
@@ -86,22 +95,23 @@ pub fn spawn_scout(parts: ScoutParts) -> Result<ScoutHandle, ScoutError> {
         chooser.go_on_from(point.frames_before, point.last_window);
     }
     let watch = ScoutWatch::new(parts.stream.clone());
+    let hurry = Arc::new(AtomicBool::new(false));
     let stream = parts.stream.clone();
     let thread = thread::Builder::new()
         .name(format!("scout-{stream}"))
         .spawn({
-            let watch = watch.clone();
-            move || run(parts, chooser, watch)
+            let (watch, hurry) = (watch.clone(), hurry.clone());
+            move || run(parts, chooser, watch, hurry)
         })
         .map_err(|source| ScoutError::Thread { stream, source })?;
-    Ok(ScoutHandle { watch, thread })
+    Ok(ScoutHandle { hurry, watch, thread })
 }
 
-fn run(parts: ScoutParts, chooser: Chooser, watch: ScoutWatch) -> ScoutEnd {
+fn run(parts: ScoutParts, chooser: Chooser, watch: ScoutWatch, hurry: Arc<AtomicBool>) -> ScoutEnd {
     let (in_flight, all_answered) = crossbeam_channel::bounded::<Infallible>(0);
     let stream = parts.stream.clone();
     let end = catch_unwind(AssertUnwindSafe(|| {
-        Scout::new(parts, chooser, watch, in_flight).run()
+        Scout::new(parts, chooser, watch, hurry, in_flight).run()
     }))
     .unwrap_or_else(|panic| {
         let message = panic
@@ -123,6 +133,7 @@ struct Scout {
     reader: FactsReader,
     assembler: Assembler,
     watch: ScoutWatch,
+    hurry: Arc<AtomicBool>,
     in_flight: Sender<Infallible>,
     segment: Option<u64>,
     awaiting_key_unit: bool,
@@ -137,6 +148,7 @@ impl Scout {
         mut parts: ScoutParts,
         chooser: Chooser,
         watch: ScoutWatch,
+        hurry: Arc<AtomicBool>,
         in_flight: Sender<Infallible>,
     ) -> Self {
         if let Some(point) = &parts.cursor.point {
@@ -147,6 +159,7 @@ impl Scout {
             assembler: Assembler::new(parts.replay.clone()),
             chooser,
             watch,
+            hurry,
             in_flight,
             segment: None,
             awaiting_key_unit: true,
@@ -163,6 +176,7 @@ impl Scout {
                 Ok(IngestItem::SegmentEnd { reason, .. }) => {
                     self.end_segment(match reason {
                         SegmentEndReason::EndOfSource => Ending::Whole,
+                        SegmentEndReason::Stopped => Ending::Stopped,
                         _ => Ending::Broken,
                     });
                 }
@@ -200,6 +214,7 @@ impl Scout {
             return self.follow(outcome);
         }
         self.awaiting_key_unit = false;
+        self.chooser.hold_at_most(self.parts.allowance.share_bytes());
         let read = self.reader.read(&unit.data);
         if let Some(error) = &read.error {
             self.error(&unit, error);
@@ -302,6 +317,18 @@ impl Scout {
         }
     }
 
+    /// Waits until the window's sample is wanted; false when none is wanted any more.
+    fn has_its_turn(&self, ticket: &Ticket) -> bool {
+        loop {
+            if let Some(wanted) = self.parts.replay.wait_for_turn(ticket, HURRY_POLL) {
+                return wanted;
+            }
+            if self.hurry.load(Ordering::Relaxed) {
+                return false;
+            }
+        }
+    }
+
     fn submit(&mut self, choice: Choice) {
         let Choice { plan, job } = choice;
         self.windows += 1;
@@ -339,7 +366,7 @@ impl Scout {
         self.watch.update(|state| state.in_flight += 1);
         match ticket {
             Some(ticket) => {
-                if self.parts.replay.wait_for_turn(&ticket) {
+                if self.has_its_turn(&ticket) {
                     self.parts.decoders.submit(job, reply);
                 } else {
                     plan.settle(Fate::Dropped(DropReason::Stopping));

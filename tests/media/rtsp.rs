@@ -34,6 +34,15 @@ impl Server {
         })
     }
 
+    /// `prepare` is given the pipeline of each client's media before it runs.
+    pub fn start_prepared(launch: &str, prepare: impl Fn(&gst::Bin) + Send + Sync + 'static) -> Self {
+        Self::serve(None, launch, None, move |factory| {
+            factory.connect_media_configure(move |_, media| {
+                prepare(&media.element().downcast::<gst::Bin>().unwrap());
+            });
+        })
+    }
+
     fn serve(
         port: Option<u16>,
         launch: &str,

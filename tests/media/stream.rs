@@ -8,7 +8,7 @@ use std::{
 };
 
 use comove::ingest::{
-    AccessUnit, ByteBudget, Fate, FirstNumbers, IngestConfig, IngestItem, Ledger, LedgerSnapshot,
+    AccessUnit, ByteBudget, Fate, FirstNumbers, HostPacer, IngestConfig, IngestItem, Ledger, LedgerSnapshot,
     SegmentEndReason, StreamActor, StreamConfig, StreamMessage, StreamName, StreamParts, StreamReport,
     StreamState, StreamStatus, Templates,
 };
@@ -65,6 +65,7 @@ impl Stream {
             ledger: ledger.clone(),
             budget: budget.clone(),
             items: sender,
+            pacer: HostPacer::new(Duration::from_millis(50)),
             first: FirstNumbers::default(),
             begin: None,
             wall_clock: Arc::new(|| 7),

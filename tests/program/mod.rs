@@ -1,4 +1,5 @@
 //! The real program at work: started, watched through its log and its API, told to stop.
+#![allow(dead_code, reason = "each test binary uses its part")]
 #![allow(clippy::unwrap_used, reason = "test code")]
 
 use std::{

@@ -10,7 +10,8 @@ use comove::decode::{DecodeConfig, DecodePool};
 use comove::ingest::{AccessUnit, IngestItem, Ledger, SegmentEndReason, StreamName, Templates, UnitReader};
 use comove::replay::{Replay, ReplayConfig, Sample, StreamCursor};
 use comove::window::{
-    FrameSize, Pace, SampleSpec, ScoutEnd, ScoutHandle, ScoutParts, ScoutSnapshot, WindowConfig, spawn_scout,
+    FrameSize, Pace, SampleSpec, ScoutEnd, ScoutHandle, ScoutParts, ScoutSnapshot, WindowAllowance,
+    WindowConfig, spawn_scout,
 };
 use crossbeam_channel::Sender;
 use rand::SeedableRng;
@@ -87,6 +88,7 @@ impl Scouted {
             items: received,
             decoders: pool.queue(),
             replay: replay.clone(),
+            allowance: WindowAllowance::new(1 << 30),
             rng: ChaCha8Rng::seed_from_u64(2),
             wall_clock: Arc::new(wall_clock),
             cursor: StreamCursor::default(),

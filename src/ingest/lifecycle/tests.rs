@@ -97,7 +97,7 @@ fn a_camera_that_fails_is_opened_again_after_a_growing_wait() {
         assert_eq!(story.on(Happening::WaitOver), Action::Open);
         story.comes();
     }
-    assert_eq!(story.lifecycle.restarts(), 4);
+    assert_eq!(story.lifecycle.restarts(), &[(RestartReason::Failed, 4)].into());
     // After a calm while the waits start small.
     story.now += CALM;
     story.on(lost());

@@ -1,4 +1,5 @@
 use std::sync::PoisonError;
+use std::time::Duration;
 
 use super::super::arrivals::Next;
 use super::{Inner, InsertRefused, Replay};
@@ -26,10 +27,15 @@ impl Replay {
         self.lock().observer = Some(Box::new(observer));
     }
 
-    /// Where a stream's scout begins. Other `settings` than before, or none (a source that cannot be read again), mean the
-    /// source's beginning.
-    pub fn begin_stream(&self, stream: &StreamName, settings: Option<String>) -> StreamCursor {
-        self.lock().arrivals.begin(stream, settings)
+    /// Where a stream's scout begins: where the last one with these settings was, if its source can be read `again`; else at
+    /// the source's beginning.
+    pub fn begin_stream(&self, stream: &StreamName, settings: &str, again: bool) -> StreamCursor {
+        self.lock().arrivals.begin(stream, settings, again)
+    }
+
+    /// Whether a source, read with these settings, has given all that it has.
+    pub fn is_over(&self, stream: &StreamName, settings: &str) -> bool {
+        self.lock().arrivals.is_over(stream, settings)
     }
 
     /// A scout has come to a point that another one can begin at.
@@ -47,13 +53,15 @@ impl Replay {
         self.stored.notify_all();
     }
 
-    /// Waits until the window's sample is wanted; false when replay is closed.
-    pub fn wait_for_turn(&self, ticket: &Ticket) -> bool {
-        let mut inner = self.lock();
-        while !inner.closed && !inner.may_arrive(ticket) {
-            inner = self.drawn.wait(inner).unwrap_or_else(PoisonError::into_inner);
+    /// Waits until the window's sample is wanted; false when replay is closed, none when it is not wanted by `patience`.
+    pub fn wait_for_turn(&self, ticket: &Ticket, patience: Duration) -> Option<bool> {
+        let too_soon = |inner: &mut Inner| !inner.closed && !inner.may_arrive(ticket);
+        let waited = self.drawn.wait_timeout_while(self.lock(), patience, too_soon);
+        let (inner, waited) = waited.unwrap_or_else(PoisonError::into_inner);
+        match waited.timed_out() {
+            true => None,
+            false => Some(!inner.closed),
         }
-        !inner.closed
     }
 
     /// Takes the window's sample, waiting while training is behind. In a fixed order it is put aside, and taken when its turn
