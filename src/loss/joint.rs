@@ -62,7 +62,7 @@ mod tests {
             motion_known: known.view([batch, 2, positions]),
             pooled: rows(batch, 5),
         };
-        let loss = joint_loss(&embeddings, &Tensor::from_slice(&[1i64, 2, 3]));
+        let loss = joint_loss(&embeddings, &Tensor::from_slice(&[1i64, 2, 3]), 0.5);
         let each = loss.by_sample();
         assert_eq!(each.size(), [batch, 2]);
         let mean = each.select(1, 0).mean(Kind::Float).double_value(&[]);
