@@ -12,6 +12,7 @@ mod check;
 mod checkpoint;
 mod eval;
 mod extract;
+mod forget;
 mod inspect;
 mod prepare;
 mod run;
@@ -59,6 +60,8 @@ enum Command {
     Synth(synth::SynthArgs),
     #[command(after_help = checkpoint::EXAMPLES)]
     Checkpoint(checkpoint::CheckpointArgs),
+    #[command(after_help = forget::EXAMPLES)]
+    Forget(forget::ForgetArgs),
     #[command(after_help = status::EXAMPLES)]
     Status(status::StatusArgs),
 }
@@ -198,6 +201,7 @@ pub fn main() -> ExitCode {
         Command::Prepare(args) => prepare::run(&args),
         Command::Synth(args) => synth::run(&args),
         Command::Checkpoint(args) => checkpoint::run(&args),
+        Command::Forget(args) => forget::run(&args),
         Command::Status(args) => status::run(&args),
     };
     match done {

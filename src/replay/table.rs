@@ -198,18 +198,6 @@ impl Table {
         let_go
     }
 
-    /// Removes every sample of a stream.
-    pub fn remove_stream(&mut self, stream: &StreamName) -> Vec<Arc<Sample>> {
-        let of_stream = |sample: &&Arc<Sample>| sample.stream == *stream;
-        let ids: Vec<_> = self
-            .samples
-            .values()
-            .filter(of_stream)
-            .map(|sample| sample.id)
-            .collect();
-        ids.into_iter().filter_map(|id| self.remove(id)).collect()
-    }
-
     fn store(&mut self, sample: Arc<Sample>) {
         let entry = Entry::of(&sample);
         self.eviction.inserted(&entry);

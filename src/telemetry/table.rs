@@ -232,6 +232,8 @@ metrics! {
         "Norm of the whole gradient before clipping, at the last report.";
     TRAIN_NONFINITE = "comove_train_nonfinite_steps_total", Kind::Counter, Count, [],
         "Steps left out because loss or gradient was not finite, over all resumes.";
+    TRAIN_ROLLBACKS = "comove_train_rollbacks_total", Kind::Counter, Count, [],
+        "Times that training diverged and went back to a checkpoint.";
     TRAIN_LAST_STEP = "comove_train_last_step_timestamp_seconds", Kind::Gauge, Seconds, [],
         "When the last optimiser step was reported, 0 before the first.";
 
@@ -242,6 +244,10 @@ metrics! {
         "Time from the start of a checkpoint to its rename into place.";
     CHECKPOINT_BYTES = "comove_checkpoint_bytes", Kind::Gauge, Bytes, [],
         "Size of the newest complete checkpoint.";
+    CHECKPOINT_REPLAY_BYTES = "comove_checkpoint_replay_bytes", Kind::Gauge, Bytes, [],
+        "Size of all samples of replay in the checkpoint folder, which checkpoints share.";
+    CHECKPOINT_REPLAY_FAILURES = "comove_checkpoint_replay_failures_total", Kind::Counter, Count, [],
+        "Checkpoints written without the samples of replay, because these could not be written.";
     CHECKPOINT_STEP = "comove_checkpoint_step", Kind::Gauge, Count, [],
         "Optimiser step of the newest complete checkpoint.";
     CHECKPOINT_LAST_SUCCESS = "comove_checkpoint_last_success_timestamp_seconds", Kind::Gauge, Seconds, [],

@@ -17,7 +17,7 @@ use crate::server::{
     StreamView, Switch, TaskView, TrainChange, TrainStateView, TrainView,
 };
 use crate::telemetry::{self, Exposition, Heartbeat, Pulse};
-use crate::train::{Command, StepReport};
+use crate::train::{Command, RateChange, StepReport};
 
 /// The longest wait for a snapshot that was asked for.
 const SNAPSHOT_PATIENCE: Duration = Duration::from_secs(120);
@@ -291,7 +291,40 @@ impl Daemon for Board {
     }
 
     fn change_train(&self, change: TrainChange) -> Result<TrainStateView, ChangeError> {
-        let _ = change;
+        if let Some(reason) = Board::train(self).ended {
+            return Err(ChangeError::NotNow(format!("training has ended: {reason}")));
+        }
+        // What cannot be is refused before anything changes.
+        let invalid = |key: &str, error: String| ChangeError::Invalid(format!("{key}: {error}"));
+        let impossible = |value: f64| !(value.is_finite() && value > 0.0);
+        for (key, value) in [
+            ("learning_rate", change.learning_rate),
+            ("samples_per_insert", change.samples_per_insert),
+        ] {
+            if value.is_some_and(impossible) {
+                return Err(invalid(key, "it must be a number above 0".to_owned()));
+            }
+        }
+        if let Some(rate) = change.learning_rate {
+            let (reply, answer) = bounded(1);
+            let command = Command::SetLearningRate(RateChange::To(rate), reply);
+            let ended = || ChangeError::NotNow("training has just ended".to_owned());
+            self.commands.send(command).map_err(|_| ended())?;
+            match answer.recv_timeout(SNAPSHOT_PATIENCE) {
+                Ok(set) => drop(set.map_err(|error| invalid("learning_rate", error))?),
+                Err(RecvTimeoutError::Disconnected) => return Err(ended()),
+                Err(RecvTimeoutError::Timeout) => {
+                    return Err(ChangeError::Failed(
+                        "the step under way takes long; the learning rate changes after it".to_owned(),
+                    ));
+                }
+            }
+        }
+        if let Some(ratio) = change.samples_per_insert {
+            let set = self.replay.set_samples_per_insert(ratio);
+            set.map_err(|error| invalid("samples_per_insert", error.to_string()))?;
+            tracing::info!(ratio, "samples per insert were set");
+        }
         Ok(Daemon::train(self))
     }
 

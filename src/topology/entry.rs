@@ -123,6 +123,13 @@ impl StreamEntry {
         self.seen().group_restarts += 1;
     }
 
+    /// Times that its source or its group was started again after a failure.
+    pub fn reconnects(&self) -> u64 {
+        let seen = self.seen();
+        let counted = seen.before.and(seen.status.as_ref());
+        counted.restarts.values().sum::<u64>() + seen.group_restarts
+    }
+
     pub fn about(&self) -> About {
         self.seen().about.clone()
     }

@@ -49,6 +49,10 @@ pub struct TrainConfig {
     pub seed: u64,
     /// Training ends after this many steps of this run. Left out: with the sources, or when told to.
     pub max_steps: Option<u64>,
+    /// After so many steps in a row that were not finite, training goes back to a checkpoint.
+    pub nonfinite_patience: u64,
+    /// How often a run may go back before it ends with an error.
+    pub max_rollbacks: u32,
     /// Steps from one report to the next.
     pub report_every: u64,
     /// Threads that libtorch computes with on a CPU. Left out: as many as there are cores.
@@ -73,6 +77,8 @@ impl Default for TrainConfig {
             clip_norm: 15.0,
             seed: 1,
             max_steps: None,
+            nonfinite_patience: 20,
+            max_rollbacks: 3,
             report_every: 10,
             threads: None,
         }
@@ -170,6 +176,12 @@ impl TrainConfig {
             "dropout",
             self.dropout.to_string(),
             "a number from 0 to below 1 is right",
+        )?;
+        check(
+            self.nonfinite_patience > 0,
+            "nonfinite_patience",
+            "0".into(),
+            "at least 1 is right",
         )?;
         check(
             self.report_every > 0,

@@ -1,4 +1,4 @@
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use tch::{Device, Kind, Tensor, no_grad};
 
@@ -56,6 +56,44 @@ impl Tally {
     /// Steps since the last report that were not finite. Waits for the device.
     pub(super) fn nonfinite_steps(&self) -> u64 {
         self.steps - self.sums.double_value(&[0]) as u64
+    }
+
+    /// What a snapshot keeps, by name: the figures of a report do not depend on an interruption.
+    pub(super) fn export(&self) -> Vec<(String, Tensor)> {
+        let mut tensors = vec![
+            ("sums".to_owned(), self.sums.shallow_clone()),
+            ("steps".to_owned(), Tensor::from(self.steps as i64)),
+        ];
+        let features = self.features.iter().zip(0u64..);
+        tensors.extend(features.map(|(rows, place)| (format!("features.{place:04}"), rows.shallow_clone())));
+        tensors
+    }
+
+    /// Takes over what [`Self::export`] gave; nothing, of a snapshot that has none.
+    pub(super) fn import(&mut self, tensors: &BTreeMap<String, Tensor>) -> Result<(), String> {
+        let (Some(sums), Some(steps)) = (tensors.get("sums"), tensors.get("steps")) else {
+            return Ok(());
+        };
+        if sums.size() != [SUMS as i64] || sums.kind() != Kind::Double || steps.numel() != 1 {
+            return Err(format!(
+                "`sums` is {:?} of {:?}; {SUMS} doubles are right",
+                sums.size(),
+                sums.kind()
+            ));
+        }
+        let device = self.sums.device();
+        self.sums = sums.to_device(device);
+        self.steps = u64::try_from(steps.int64_value(&[])).unwrap_or(0);
+        // By name, which is their order.
+        let features = tensors.iter().filter(|(name, _)| name.starts_with("features."));
+        self.features = features.map(|(_, rows)| rows.to_device(device)).collect();
+        if let Some(wrong) = self.features.iter().find(|rows| rows.dim() != 2) {
+            return Err(format!(
+                "features of shape {:?}; rows and columns are right",
+                wrong.size()
+            ));
+        }
+        Ok(())
     }
 
     /// Adds a step. `finite` is a boolean scalar tensor, `pooled` `[B, C]`.
