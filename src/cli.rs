@@ -15,6 +15,7 @@ mod extract;
 mod forget;
 mod inspect;
 mod prepare;
+mod progress;
 mod run;
 mod status;
 mod synth;

@@ -90,6 +90,8 @@ impl TrainMetrics {
             (&table::TRAIN_LAST_STEP, last_step),
             (&table::TRAIN_EMBEDDING_STD, report.embedding_std),
             (&table::TRAIN_EFFECTIVE_RANK, report.effective_rank),
+            (&table::TRAIN_ALIGNMENT, report.alignment),
+            (&table::TRAIN_UNIFORMITY, report.uniformity),
             (&table::TRAIN_LEARNING_RATE, report.learning_rate),
             (&table::TRAIN_GRADIENT_NORM, report.grad_norm),
         ];

@@ -228,6 +228,8 @@ impl Learner {
         }
         self.nonfinite_streak = (&self.nonfinite_streak + 1) * finite.logical_not();
         clock.lap(|seconds| &mut seconds.optimiser);
+        self.tally
+            .add_pairs(&embeddings.clip_context, &embeddings.key_frame, &finite);
         self.tally.add(&loss, &norm, &finite, &embeddings.pooled);
         self.pending.push(PendingOutcomes::new(
             samples.iter().map(|sample| sample.id).collect(),

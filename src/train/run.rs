@@ -511,6 +511,8 @@ impl Run {
             motion_queries: figures.motion.queries,
             embedding_std: figures.embedding_std,
             effective_rank: figures.effective_rank,
+            alignment: figures.alignment,
+            uniformity: figures.uniformity,
             samples_per_second: interval.samples as f64 / seconds.max(1e-9),
             data_wait_seconds: waited,
             step_seconds: (seconds - waited).max(0.0) / steps.max(1) as f64,
