@@ -1,12 +1,17 @@
 //! Measures motion decoding: `motion_bench [--rounds N] FILE...`. Access units are in memory, one thread decodes. Prints
-//! a line a file: name, pictures and median CPU seconds of the rounds, tab-separated.
+//! a line a file: name, pictures and median CPU seconds of the rounds, tab-separated. With `--memory` in front, the most
+//! memory that was ever resident, access units included, goes to standard error.
 
+// The module itself instead of the crate, which brings libtorch along: 100 MB that are not the decoder's.
+#[path = "../src/h264/mod.rs"]
+#[allow(dead_code, unused_imports)]
+mod h264;
 mod packets;
 
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use comove::h264::MotionDecoder;
+use h264::MotionDecoder;
 
 /// CPU seconds of this thread so far.
 fn cpu_seconds() -> Result<f64> {
@@ -23,13 +28,17 @@ fn cpu_seconds() -> Result<f64> {
 
 fn main() -> Result<()> {
     let mut arguments: Vec<String> = std::env::args().skip(1).collect();
+    let memory = arguments.first().is_some_and(|a| a == "--memory");
+    if memory {
+        arguments.remove(0);
+    }
     let mut rounds = 5;
     if arguments.first().is_some_and(|a| a == "--rounds") && arguments.len() > 1 {
         rounds = arguments[1].parse().context("--rounds takes a number")?;
         arguments.drain(..2);
     }
     if arguments.is_empty() || rounds == 0 {
-        bail!("usage: motion_bench [--rounds N] FILE...");
+        bail!("usage: motion_bench [--memory] [--rounds N] FILE...");
     }
     for file in arguments {
         let path = Path::new(&file);
@@ -55,6 +64,11 @@ fn main() -> Result<()> {
             .to_string_lossy()
             .into_owned();
         println!("{name}\t{pictures}\t{:.6}", seconds[rounds / 2]);
+    }
+    if memory {
+        let status = std::fs::read_to_string("/proc/self/status").context("reading status")?;
+        let most = status.lines().find(|line| line.starts_with("VmHWM"));
+        eprintln!("{}", most.context("the system does not tell VmHWM")?);
     }
     Ok(())
 }

@@ -8,6 +8,9 @@ mod packets;
 use std::io::Write as _;
 use std::path::Path;
 
+// For `packets`, which motion_bench shares.
+use comove::h264;
+
 fn main() -> anyhow::Result<()> {
     let Some(file) = std::env::args().nth(1) else {
         anyhow::bail!("usage: motion_digest FILE");

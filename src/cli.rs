@@ -12,7 +12,10 @@ mod check;
 mod checkpoint;
 mod eval;
 mod extract;
+mod forget;
 mod inspect;
+mod prepare;
+mod progress;
 mod run;
 mod status;
 mod synth;
@@ -52,10 +55,14 @@ enum Command {
     Extract(extract::ExtractArgs),
     #[command(after_help = eval::EXAMPLES)]
     Eval(eval::EvalArgs),
+    #[command(after_help = prepare::EXAMPLES)]
+    Prepare(prepare::PrepareArgs),
     #[command(after_help = synth::EXAMPLES)]
     Synth(synth::SynthArgs),
     #[command(after_help = checkpoint::EXAMPLES)]
     Checkpoint(checkpoint::CheckpointArgs),
+    #[command(after_help = forget::EXAMPLES)]
+    Forget(forget::ForgetArgs),
     #[command(after_help = status::EXAMPLES)]
     Status(status::StatusArgs),
 }
@@ -192,8 +199,10 @@ pub fn main() -> ExitCode {
         Command::Inspect(args) => inspect::run(&args),
         Command::Extract(args) => extract::run(&args),
         Command::Eval(args) => eval::run(&args),
+        Command::Prepare(args) => prepare::run(&args),
         Command::Synth(args) => synth::run(&args),
         Command::Checkpoint(args) => checkpoint::run(&args),
+        Command::Forget(args) => forget::run(&args),
         Command::Status(args) => status::run(&args),
     };
     match done {

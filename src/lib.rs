@@ -24,6 +24,8 @@ pub mod eval;
 
 pub mod synth;
 
+pub mod prepare;
+
 pub mod inspect;
 
 pub mod extract;

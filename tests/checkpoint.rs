@@ -26,6 +26,7 @@ fn snapshot(step: u64) -> Snapshot {
         model_config: Preset::Micro.model(NormKind::Batch),
         model: vec![tensor("a.weight", 300), tensor("b.bias", 7)],
         optimizer: vec![tensor("momentum.a.weight", 300)],
+        statistics: Vec::new(),
         state: format!("{{\"step\": {step}}}"),
         config: "[train]\nseed = 1\n".into(),
         metrics: serde_json::json!({"loss": 0.1 + step as f64, "context_loss": null}),
@@ -106,7 +107,12 @@ fn a_snapshot_comes_back_whole_and_latest_points_to_the_newest() {
     let names: Vec<_> = manifest.files.iter().map(|file| file.name.as_str()).collect();
     assert_eq!(
         names,
-        ["model.safetensors", "optimizer.safetensors", "state.json"]
+        [
+            "model.safetensors",
+            "optimizer.safetensors",
+            "statistics.safetensors",
+            "state.json"
+        ]
     );
     let steps: Vec<_> = list(root.path())
         .unwrap()

@@ -4,7 +4,10 @@
 use std::num::NonZeroUsize;
 use std::path::Path;
 
-use comove::eval::{EvalError, EvalOptions, EvalTask, Protocol, Weights, evaluate};
+use comove::eval::{
+    Baseline, DatasetOptions, EvalError, EvalOptions, EvalTask, FeatureSource, FinetuneSettings, Folds,
+    GroupRule, NetworkPart, Protocol, Weights, evaluate,
+};
 use comove::model::Preset;
 
 mod media;
@@ -28,21 +31,39 @@ const MJPEG: &str = "jpegenc ! matroskamux";
 fn options(dataset: &Path, task: EvalTask) -> EvalOptions {
     EvalOptions {
         task,
+        source: network(NetworkPart::V),
+        dataset: DatasetOptions::folder(dataset),
+        clips: 3,
+        device: tch::Device::Cpu,
+        decode_threads: EvalOptions::DECODE_THREADS,
+        embeddings: None,
+        page: None,
+    }
+}
+
+fn network(part: NetworkPart) -> FeatureSource {
+    FeatureSource::Network {
         weights: Weights::Random {
             preset: Preset::Micro,
             seed: 3,
         },
-        dataset: dataset.to_path_buf(),
-        clips: 3,
-        device: tch::Device::Cpu,
-        decode_threads: EvalOptions::DECODE_THREADS,
+        part,
     }
 }
 
+fn baseline(baseline: Baseline) -> FeatureSource {
+    FeatureSource::Baseline {
+        baseline,
+        preset: Preset::Micro,
+        seed: 1,
+    }
+}
+
+const FOLDS: Folds = Folds { count: 3, seed: 0 };
+
 const KNN: EvalTask = EvalTask::Knn {
     neighbours: 1,
-    folds: 3,
-    seed: 0,
+    folds: FOLDS,
 };
 
 /// Two classes that any features tell apart, three videos each, in three codecs.
@@ -72,7 +93,7 @@ fn classes_that_look_different_are_told_apart_whatever_the_codec() {
     assert_eq!(report.dataset.clips, 18);
     assert!(report.dataset.skipped.is_empty() && report.dataset.short.is_empty());
     let report = evaluate(&options(folder.path(), KNN)).unwrap();
-    let figures = report.knn.unwrap();
+    let figures = report.knn.unwrap().classification;
     assert_eq!((figures.accuracy, figures.fold_accuracy.len()), (1.0, 3));
     assert_eq!(report.weights.source, "random");
 }
@@ -164,4 +185,135 @@ fn a_data_set_without_a_decodable_video_is_an_error() {
             ..
         })
     ));
+}
+
+/// Two classes in H.264, four videos each: a still pattern, and a ball that goes about.
+fn moving_and_still(folder: &Path) {
+    for nth in 0..4u32 {
+        for (class, pattern) in [("still", "smpte"), ("moving", "ball")] {
+            let path = folder.join(format!("{class}/{nth}.mp4"));
+            video(pattern, 30 + nth, 0.05 * nth as f32, X264, &path);
+        }
+    }
+}
+
+#[test]
+fn motion_is_read_from_the_bitstream_and_from_h264_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    moving_and_still(folder.path());
+    video("ball", 30, 0.0, XVID, &folder.path().join("moving/xvid.avi"));
+    for source in [baseline(Baseline::MotionHistogram), network(NetworkPart::M)] {
+        let mut options = options(folder.path(), EvalTask::Retrieval);
+        options.source = source;
+        let report = evaluate(&options).unwrap();
+        assert_eq!(report.retrieval.unwrap().recall_at[0].recall, 1.0);
+        assert_eq!(report.dataset.skipped.len(), 1);
+        assert_eq!(report.dataset.skipped[0].video, "moving/xvid.avi");
+    }
+}
+
+#[test]
+fn every_source_of_features_runs_and_says_what_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    moving_and_still(folder.path());
+    let mut options = options(folder.path(), KNN);
+    for wanted in Baseline::ALL {
+        options.source = baseline(wanted);
+        let report = evaluate(&options).unwrap();
+        assert_eq!(report.weights.baseline, Some(wanted));
+        assert_eq!(report.knn.unwrap().classification.queries, 8);
+        assert!(report.settings.feature_channels >= 2);
+    }
+    options.source = network(NetworkPart::I);
+    let report = evaluate(&options).unwrap();
+    assert_eq!(report.weights.network, Some(NetworkPart::I));
+    assert_eq!(report.knn.unwrap().classification.accuracy, 1.0);
+}
+
+#[test]
+fn labels_splits_and_groups_come_from_a_table_and_what_is_missing_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    moving_and_still(folder.path());
+    let mut table = String::from("video,split,scene,kind,number\n");
+    for class in ["still", "moving"] {
+        for nth in 0..4 {
+            let split = if nth < 2 { "train" } else { "test" };
+            table += &format!(
+                "{class}/{nth}.avi,{split},{class}{},{class},{}\n",
+                nth / 2,
+                nth % 2
+            );
+        }
+    }
+    table += "still/9.mp4,test,x,still,0\n";
+    std::fs::write(folder.path().join("labels.csv"), table).unwrap();
+    let mut options = options(folder.path(), EvalTask::Retrieval);
+    assert!(matches!(evaluate(&options), Err(EvalError::Label { .. })));
+    options.dataset.label = Some("kind".into());
+    options.embeddings = Some(folder.path().join("out.npz"));
+    options.page = Some(folder.path().join("out.html"));
+    let report = evaluate(&options).unwrap();
+    assert_eq!(
+        (report.dataset.videos_used.train, report.dataset.videos_used.test),
+        (4, 4)
+    );
+    assert_eq!(report.dataset.missing[0].video, "still/9.mp4");
+    assert_eq!(
+        report.dataset.annotations.as_ref().unwrap().label.as_deref(),
+        Some("kind")
+    );
+    assert_eq!(report.retrieval.unwrap().recall_at[0].recall, 1.0);
+    let page = std::fs::read_to_string(folder.path().join("out.html")).unwrap();
+    assert_eq!(page.matches("data:image/jpeg;base64,").count(), 4 * (1 + 4));
+    assert!(page.contains("still/9.mp4") && !page.contains("could not be made"));
+    let mut archive = npyz::npz::NpzArchive::open(folder.path().join("out.npz")).unwrap();
+    let features = archive.by_name("features").unwrap().unwrap();
+    assert_eq!(features.shape(), [8, report.settings.feature_channels as u64]);
+}
+
+#[test]
+fn folds_keep_the_cuts_of_a_scene_together() {
+    let folder = tempfile::tempdir().unwrap();
+    moving_and_still(folder.path());
+    let mut options = options(folder.path(), KNN);
+    options.dataset.groups = Some(GroupRule::Pattern("{}".parse().unwrap()));
+    let report = evaluate(&options).unwrap();
+    assert_eq!(report.dataset.groups, Some(4));
+    assert_eq!(report.knn.unwrap().classification.queries, 8);
+    options.task = EvalTask::Knn {
+        neighbours: 1,
+        folds: Folds { count: 5, seed: 0 },
+    };
+    assert!(matches!(
+        evaluate(&options),
+        Err(EvalError::TooFewGroups { groups: 4, folds: 5 })
+    ));
+}
+
+#[test]
+fn a_probe_and_fine_tuning_tell_the_classes_apart() {
+    let folder = tempfile::tempdir().unwrap();
+    moving_and_still(folder.path());
+    let mut options = options(folder.path(), EvalTask::Probe(Folds { count: 2, seed: 1 }));
+    let figures = evaluate(&options).unwrap().probe.unwrap();
+    assert_eq!(
+        (figures.classification.accuracy, figures.penalties.len()),
+        (1.0, 2)
+    );
+    let settings = FinetuneSettings {
+        epochs: 6,
+        batch_size: 4,
+        ..FinetuneSettings::default()
+    };
+    options.task = EvalTask::Finetune(settings, Folds { count: 2, seed: 1 });
+    let figures = evaluate(&options).unwrap().finetune.unwrap();
+    assert_eq!((figures.classification.queries, figures.epochs.len()), (8, 6));
+    assert!(figures.epochs[5].loss < figures.epochs[0].loss);
+    assert!(
+        figures.classification.accuracy >= 0.75,
+        "{}",
+        figures.classification.accuracy
+    );
+    options.source = baseline(Baseline::Pixels);
+    assert!(matches!(evaluate(&options), Err(EvalError::NeedsNetwork(_))));
 }

@@ -129,7 +129,9 @@ fn table(streams: &[Stream], results: &[(usize, golden::Comparison)]) -> String 
     let mut text = String::from("# H.264 motion: conformance\n\n");
     text += "Written by `scripts/h264-conformance`. A picture is exact if every column of its golden line is equal:\n";
     text += "order counts, slice types, counts of macroblocks and the digests of all vectors, references and flags.\n";
-    text += "Untrusted pictures are those whose references or macroblocks are missing from the stream itself.\n\n";
+    text +=
+        "Untrusted pictures are those whose references or macroblocks are missing from the stream itself.\n";
+    text += "How motion of fields maps to frames: [h264-peers.md](h264-peers.md#fields).\n\n";
     let _ = writeln!(
         text,
         "**{whole} of {} streams, {exact} pictures exact.**\n",

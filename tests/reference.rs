@@ -14,7 +14,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
 
+use comove::checkpoint::{CheckpointFolder, export};
 use comove::model::{NormKind, Preset};
+use comove::train::{DeviceChoice, Learner, TrainConfig};
+use tch::{Device, Kind, Tensor};
 
 /// One at a time: each uses several gigabytes and every core.
 static TURN: Mutex<()> = Mutex::new(());
@@ -88,4 +91,36 @@ fn augmentation_equals_the_reference() -> anyhow::Result<()> {
     compare("augmentation.py", |folder| {
         dump_augmentation::write_augmentation(folder, &Preset::Micro.model(NormKind::Batch), 20210420)
     })
+}
+
+/// A snapshot of untrained networks, exported, with clips and what comove's own network makes of them.
+fn write_export(folder: &Path, norm: NormKind) -> anyhow::Result<()> {
+    let config = TrainConfig {
+        norm,
+        device: DeviceChoice::Cpu,
+        ..TrainConfig::default()
+    };
+    let learner = Learner::new(&config, Device::Cpu)?;
+    let checkpoints = folder.join("checkpoints");
+    CheckpointFolder::open(&checkpoints)?.write(&learner.snapshot(1_700_000_000)?)?;
+    export(&checkpoints, &folder.join("export"))?;
+    let side = i64::from(learner.model().config().crop);
+    let frames = i64::from(learner.model().config().sample.clip_frames);
+    let clips = Tensor::randn([3, 3, frames, side, side], (Kind::Float, Device::Cpu));
+    let features = learner.model().features(&clips)?;
+    Tensor::write_safetensors(
+        &[("clips", clips), ("features", features)],
+        folder.join("expected.safetensors"),
+    )?;
+    Ok(())
+}
+
+#[test]
+fn an_exported_micro_network_runs_in_python() -> anyhow::Result<()> {
+    compare("export.py", |folder| write_export(folder, NormKind::Batch))
+}
+
+#[test]
+fn an_exported_micro_network_with_group_norms_runs_in_python() -> anyhow::Result<()> {
+    compare("export.py", |folder| write_export(folder, NormKind::Group))
 }

@@ -8,8 +8,8 @@ mod mp4;
 
 use std::path::Path;
 
+use crate::h264::annexb::access_units;
 use anyhow::{Context, Result, anyhow, bail};
-use comove::h264::annexb::access_units;
 use gstreamer as gst;
 use gstreamer::prelude::*;
 use gstreamer_app as gst_app;

@@ -15,7 +15,7 @@ impl BitWriter {
                 self.bytes.push(0);
             }
             if value >> bit & 1 != 0 {
-                *self.bytes.last_mut().unwrap() |= 0x80 >> (self.bits % 8);
+                *self.bytes.last_mut().expect("a byte was pushed for this bit") |= 0x80 >> (self.bits % 8);
             }
             self.bits += 1;
         }
@@ -31,7 +31,16 @@ impl BitWriter {
 
     /// se(v).
     pub fn se(&mut self, value: i32) -> &mut BitWriter {
-        self.ue(if value > 0 { 2 * value as u32 - 1 } else { 2 * value.unsigned_abs() })
+        self.ue(if value > 0 {
+            2 * value as u32 - 1
+        } else {
+            2 * value.unsigned_abs()
+        })
+    }
+
+    /// The next bit is a byte's first.
+    pub fn is_aligned(&self) -> bool {
+        self.bits.is_multiple_of(8)
     }
 
     /// Ones up to the next byte: cabac_alignment_one_bit.

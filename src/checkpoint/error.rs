@@ -81,6 +81,20 @@ pub enum CheckpointError {
         /// Which tensor, and what would be right.
         source: ModelError,
     },
+    /// An export would be mixed with other files.
+    #[error("{} is not empty; name a new folder", path.display())]
+    NotEmpty {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The network cannot be exported as a program.
+    #[error("{}: the network cannot be exported: {reason}", path.display())]
+    Script {
+        /// The file.
+        path: PathBuf,
+        /// What went wrong.
+        reason: String,
+    },
     /// The thread that writes snapshots is gone.
     #[error("the snapshot writer has stopped")]
     WriterStopped,

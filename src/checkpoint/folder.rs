@@ -128,14 +128,17 @@ impl CheckpointFolder {
                 fs::remove_dir_all(&path).map_err(CheckpointError::io("delete", path))?;
             }
         }
-        // Killed between a snapshot's last rename and that of `latest`. By time, not by step: a run that was resumed from an
-        // older snapshot writes lower steps later.
+        // Killed between a snapshot's last rename and that of `latest`. By sequence, not by step, since a run that was resumed
+        // from an older snapshot writes lower steps later; and by time only among those of a comove that did not number them.
         let newest = list(&self.root)?
             .into_iter()
-            .filter_map(|one| Some((one.manifest.ok()?.created_unix, one.step, one.latest)))
+            .filter_map(|one| {
+                let manifest = one.manifest.ok()?;
+                Some((manifest.sequence, manifest.created_unix, one.step, one.latest))
+            })
             .max();
         match newest {
-            Some((_, step, false)) => self.point_latest(&step_name(step))?,
+            Some((_, _, step, false)) => self.point_latest(&step_name(step))?,
             _ => {}
         }
         self.collect_packs()

@@ -4,7 +4,7 @@ use tch::{Device, Tensor};
 
 use super::manifest::{
     FileEntry, MANIFEST_FILE, MODEL_FILE, Manifest, OPTIMIZER_FILE, REPLAY_FILE, SAMPLES_FILE, STATE_FILE,
-    sha256,
+    STATISTICS_FILE, sha256,
 };
 use super::sample_index::SampleIndex;
 use super::sample_packs::{PACKS, SamplePacks};
@@ -24,6 +24,8 @@ pub struct Resumable {
     pub model: BTreeMap<String, Tensor>,
     /// The optimiser's state by name, on the CPU.
     pub optimizer: BTreeMap<String, Tensor>,
+    /// Figures under way, by name, on the CPU.
+    pub statistics: BTreeMap<String, Tensor>,
     /// Counters, schedule and random generator, as JSON.
     pub state: String,
     /// Replay's figures and the streams' places, where the run had a replay.
@@ -117,6 +119,10 @@ pub fn load_for_resume(path: &Path) -> Result<Resumable, CheckpointError> {
     })?;
     let model = decode(&content(MODEL_FILE)?, &path.join(MODEL_FILE))?;
     let optimizer = decode(&content(OPTIMIZER_FILE)?, &path.join(OPTIMIZER_FILE))?;
+    let statistics = match contents.remove(STATISTICS_FILE) {
+        Some(content) => decode(&content, &path.join(STATISTICS_FILE))?,
+        None => BTreeMap::new(),
+    };
     let replay_path = path.join(REPLAY_FILE);
     let replay = contents
         .remove(REPLAY_FILE)
@@ -128,6 +134,7 @@ pub fn load_for_resume(path: &Path) -> Result<Resumable, CheckpointError> {
         })?;
     Ok(Resumable {
         replay,
+        statistics,
         model,
         optimizer,
         state,

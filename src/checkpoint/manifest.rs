@@ -16,6 +16,7 @@ pub(super) const MANIFEST_FILE: &str = "manifest.json";
 pub(super) const MODEL_FILE: &str = "model.safetensors";
 pub(super) const OPTIMIZER_FILE: &str = "optimizer.safetensors";
 pub(super) const STATE_FILE: &str = "state.json";
+pub(super) const STATISTICS_FILE: &str = "statistics.safetensors";
 pub(super) const REPLAY_FILE: &str = "replay.json";
 pub(super) const SAMPLES_FILE: &str = "samples.json";
 
@@ -48,6 +49,9 @@ pub struct Manifest {
     pub step: u64,
     /// When it was written, seconds since the Unix epoch.
     pub created_unix: u64,
+    /// Rises with every snapshot that a folder gets: says which is the newest, whatever the clock did.
+    #[serde(default)]
+    pub sequence: u64,
     /// The networks.
     pub model: ModelConfig,
     /// The configuration of the run, resolved, as TOML.

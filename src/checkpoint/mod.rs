@@ -10,7 +10,10 @@
 
 mod config;
 mod error;
+mod export;
+mod export_card;
 mod folder;
+mod forget;
 mod load;
 mod manifest;
 mod retention;
@@ -22,10 +25,12 @@ mod writer;
 
 pub use config::CheckpointConfig;
 pub use error::CheckpointError;
+pub use export::{EXPORTED_CARD, EXPORTED_SCRIPT, EXPORTED_TENSORS, Exported, export};
 pub use folder::{CheckpointFolder, Listed, list, resolve};
+pub use forget::Forgot;
 pub use load::{Resumable, StoredSamples, load_for_resume, load_samples, load_weights, show, verify};
 pub use manifest::{FileEntry, Forgotten, Manifest};
-pub use retention::{Retention, pin};
+pub use retention::{Retention, newest_first, pin};
 pub use tensor_file::NamedTensor;
 pub use write::{Snapshot, Written};
 pub use writer::{SnapshotWriter, WriteJob, WriteOutcome};

@@ -46,10 +46,25 @@ pub fn pin(path: &Path, pinned: bool) -> Result<(), CheckpointError> {
 /// for, else that of training.
 fn loss_of(snapshot: &Listed) -> Option<f64> {
     let metrics = &snapshot.manifest.as_ref().ok()?.metrics;
-    ["prequential_loss", "loss"]
-        .iter()
-        .find_map(|key| metrics.get(key)?.as_f64())
-        .filter(|loss| loss.is_finite())
+    let figure = |key: &str| metrics.get(key)?.as_f64().filter(|value| value.is_finite());
+    let first_use = figure("prequential_context").zip(figure("prequential_motion"));
+    first_use
+        .map(|(context, motion)| (context + motion) / 2.0)
+        .or_else(|| figure("loss"))
+}
+
+/// What the newest has the most of. The clock counts only among those of a comove that did not number them.
+fn newness(snapshot: &Listed) -> (u64, u64, u64) {
+    let of = |manifest: &super::Manifest| (manifest.sequence, manifest.created_unix, snapshot.step);
+    snapshot.manifest.as_ref().map_or((0, 0, snapshot.step), of)
+}
+
+/// The sound snapshots in a folder, the newest first.
+pub fn newest_first(root: &Path) -> Result<Vec<Listed>, CheckpointError> {
+    let mut listed = list(root)?;
+    listed.retain(|one| one.manifest.is_ok());
+    listed.sort_by_key(|one| Reverse(newness(one)));
+    Ok(listed)
 }
 
 impl CheckpointFolder {
@@ -61,7 +76,9 @@ impl CheckpointFolder {
             .filter(|one| one.latest || one.pinned)
             .map(|one| one.step)
             .collect();
-        stay.extend(listed.iter().rev().take(retention.newest).map(|one| one.step));
+        let mut by_newness: Vec<_> = listed.iter().collect();
+        by_newness.sort_by_key(|one| Reverse(newness(one)));
+        stay.extend(by_newness.iter().take(retention.newest).map(|one| one.step));
         let mut by_loss: Vec<(f64, u64)> = listed
             .iter()
             .filter_map(|one| Some((loss_of(one)?, one.step)))
@@ -83,8 +100,7 @@ impl CheckpointFolder {
     /// Only the newest snapshots keep replay's samples.
     fn let_samples_go(&self, newest: usize) -> Result<(), CheckpointError> {
         let mut listed = list(self.root())?;
-        let created = |one: &Listed| one.manifest.as_ref().map_or(0, |manifest| manifest.created_unix);
-        listed.sort_by_key(|one| Reverse((one.latest, created(one), one.step)));
+        listed.sort_by_key(|one| Reverse((one.latest, newness(one))));
         for one in listed.iter().skip(newest) {
             let index = one.path.join(SAMPLES_FILE);
             if index.is_file() {

@@ -297,7 +297,7 @@ fn write_records(
 /// The index without what `keep` refuses, rewritten so that no pack holds the rest any more: samples of packs that held some
 /// of it are written to new packs.
 pub(super) fn without(
-    packs: &mut SamplePacks,
+    packs: &SamplePacks,
     index: &SampleIndex,
     index_path: &Path,
     keep: impl Fn(&IndexedSample) -> bool,

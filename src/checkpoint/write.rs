@@ -3,10 +3,10 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::folder::{LATEST, PARTIAL, REPLACED, hidden, step_name};
+use super::folder::{LATEST, PARTIAL, REPLACED, hidden, list, step_name};
 use super::manifest::{
     FORMAT_VERSION, FileEntry, MANIFEST_FILE, MODEL_FILE, Manifest, OPTIMIZER_FILE, REPLAY_FILE,
-    SAMPLES_FILE, STATE_FILE, sha256,
+    SAMPLES_FILE, STATE_FILE, STATISTICS_FILE, sha256,
 };
 use super::tensor_file::{NamedTensor, encode};
 use super::{CheckpointError, CheckpointFolder, Forgotten, retention};
@@ -26,6 +26,8 @@ pub struct Snapshot {
     pub model: Vec<NamedTensor>,
     /// The optimiser's state.
     pub optimizer: Vec<NamedTensor>,
+    /// Figures under way, for the reports to come.
+    pub statistics: Vec<NamedTensor>,
     /// Counters, schedule and random generator, as JSON.
     pub state: String,
     /// The resolved configuration, as TOML.
@@ -72,8 +74,15 @@ impl CheckpointFolder {
         let began = Instant::now();
         let partial = hidden(self.root(), snapshot.step, PARTIAL);
         let (index, replay_failed) = self.save_samples(snapshot);
-        let written = write_files(&partial, snapshot, index).and_then(|bytes| {
+        let sequences = list(self.root())?;
+        let sequences = sequences
+            .iter()
+            .filter_map(|one| Some(one.manifest.as_ref().ok()?.sequence));
+        let sequence = sequences.max().unwrap_or(0) + 1;
+        let written = write_files(&partial, snapshot, index, sequence).and_then(|bytes| {
             let path = self.put_in_place(&partial, snapshot.step)?;
+            self.point_latest(&step_name(snapshot.step))?;
+            self.clear_replaced(snapshot.step)?;
             Ok(Written {
                 path,
                 step: snapshot.step,
@@ -124,7 +133,7 @@ impl CheckpointFolder {
         sync_folder(self.root())
     }
 
-    /// Renames a complete snapshot to its name and points `latest` to it.
+    /// Renames a complete snapshot to its name; one that is there is put aside.
     pub(super) fn put_in_place(&self, partial: &Path, step: u64) -> Result<PathBuf, CheckpointError> {
         let name = step_name(step);
         let path = self.root().join(&name);
@@ -144,16 +153,26 @@ impl CheckpointFolder {
             return Err(CheckpointError::io("rename", partial)(error));
         }
         sync_folder(self.root())?;
-        self.point_latest(&name)?;
-        if replaces {
-            fs::remove_dir_all(&replaced).map_err(CheckpointError::io("delete", replaced))?;
-        }
         Ok(path)
+    }
+
+    /// Deletes what the snapshot of this step took the place of.
+    pub(super) fn clear_replaced(&self, step: u64) -> Result<(), CheckpointError> {
+        let replaced = hidden(self.root(), step, REPLACED);
+        match replaced.is_dir() {
+            true => fs::remove_dir_all(&replaced).map_err(CheckpointError::io("delete", replaced)),
+            false => Ok(()),
+        }
     }
 }
 
 /// All files of a snapshot into a folder of their own, manifest last. Returns their bytes.
-fn write_files(folder: &Path, snapshot: &Snapshot, samples: Option<Vec<u8>>) -> Result<u64, CheckpointError> {
+fn write_files(
+    folder: &Path,
+    snapshot: &Snapshot,
+    samples: Option<Vec<u8>>,
+    sequence: u64,
+) -> Result<u64, CheckpointError> {
     if folder.exists() {
         fs::remove_dir_all(folder).map_err(CheckpointError::io("delete", folder))?;
     }
@@ -167,6 +186,10 @@ fn write_files(folder: &Path, snapshot: &Snapshot, samples: Option<Vec<u8>>) -> 
     write(
         OPTIMIZER_FILE,
         &encode(&snapshot.optimizer, &folder.join(OPTIMIZER_FILE))?,
+    )?;
+    write(
+        STATISTICS_FILE,
+        &encode(&snapshot.statistics, &folder.join(STATISTICS_FILE))?,
     )?;
     write(STATE_FILE, snapshot.state.as_bytes())?;
     if let Some(replay) = &snapshot.replay {
@@ -185,6 +208,7 @@ fn write_files(folder: &Path, snapshot: &Snapshot, samples: Option<Vec<u8>>) -> 
         comove_version: env!("CARGO_PKG_VERSION").to_owned(),
         step: snapshot.step,
         created_unix: snapshot.created_unix,
+        sequence,
         model: snapshot.model_config.clone(),
         config: snapshot.config.clone(),
         metrics: snapshot.metrics.clone(),

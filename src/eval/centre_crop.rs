@@ -11,7 +11,7 @@ use crate::window::FrameSize;
 ///
 /// Pictures are stored stretched to one size. The square's side is the same part of the source's shorter side as the crop is
 /// of the stored height, so a source of the stored shape loses nothing to scaling (paper: 112 of 128).
-fn central_square(source: FrameSize, stored: FrameSize, crop: u32) -> Crop {
+pub(super) fn central_square(source: FrameSize, stored: FrameSize, crop: u32) -> Crop {
     let part = (f64::from(crop) / f64::from(stored.height)).min(1.0);
     let side = part * f64::from(source.width.min(source.height));
     Crop {

@@ -39,6 +39,18 @@ impl ClipPlan {
         })
     }
 
+    /// One clip that begins `part` (0..1) of the way from the first possible place to the last.
+    pub fn at(spec: SampleSpec, pictures: u64, part: f64) -> Option<Self> {
+        let last_start = pictures
+            .checked_sub(1)?
+            .min(pictures.saturating_sub(u64::from(spec.clip_span_frames())));
+        Some(Self {
+            starts: vec![(last_start as f64 * part.clamp(0.0, 1.0)).round() as u64],
+            spec,
+            pictures,
+        })
+    }
+
     /// How many clips there are.
     pub fn clips(&self) -> usize {
         self.starts.len()

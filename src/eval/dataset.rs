@@ -1,17 +1,12 @@
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
-use walkdir::WalkDir;
 
 use super::EvalError;
-
-/// Name endings, in lower case, of the files that are opened as videos. Files with other endings are counted and named, so
-/// that a label file is not reported as a broken video and a picture is not taken for a video of one frame.
-const VIDEO_ENDINGS: [&str; 35] = [
-    "264", "265", "3g2", "3gp", "asf", "av1", "avc", "avi", "divx", "dv", "f4v", "flv", "h264", "h265",
-    "hevc", "ivf", "m2ts", "m2v", "m4v", "mkv", "mov", "mp4", "mpe", "mpeg", "mpg", "mts", "mxf", "ogg",
-    "ogv", "ts", "vob", "webm", "wmv", "xvid", "y4m",
-];
+use super::annotations::{Annotations, TABLE_NAME, read_annotations};
+use super::groups::{GroupRule, groups_by};
+use super::video_files::{class_folders, subfolders, videos_below};
+use super::video_index::{NotFound, VideoIndex};
 
 const TRAIN: &str = "train";
 const TEST: &str = "test";
@@ -30,6 +25,62 @@ pub enum Part {
     Whole,
 }
 
+/// What a data set is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DatasetOptions {
+    /// `--dataset`: the folder that the videos lie in.
+    pub root: PathBuf,
+    /// `--annotations`: files that say which video has which label; else `labels.csv` in the folder, else the folders' names.
+    pub annotations: Option<PathBuf>,
+    /// `--split`: which of the splits that UCF101 and HMDB51 come with.
+    pub split: u32,
+    /// `--label`: the column of labels, where there are several.
+    pub label: Option<String>,
+    /// `--group-pattern` and `--group-file`: which videos are cuts of one scene.
+    pub groups: Option<GroupRule>,
+}
+
+impl DatasetOptions {
+    /// A folder with nothing special about it.
+    pub fn folder(root: &Path) -> Self {
+        Self {
+            root: root.to_owned(),
+            annotations: None,
+            split: 1,
+            label: None,
+            groups: None,
+        }
+    }
+}
+
+/// Where labels and split come from, where it is not the folders' names.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct AnnotationFacts {
+    /// The kind of files.
+    pub format: &'static str,
+    /// The files.
+    pub files: Vec<PathBuf>,
+    /// The column of the labels, where there is a choice.
+    pub label: Option<String>,
+    /// Videos that they name for use.
+    pub listed: usize,
+    /// Lines of neither training nor test.
+    pub left_out: usize,
+    /// Video files under the folder that they don't name.
+    pub unlisted: usize,
+}
+
+/// A listed video without a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MissingVideo {
+    /// As the list has it.
+    pub video: String,
+    /// Its part.
+    pub part: Part,
+    /// Why there is none.
+    pub reason: String,
+}
+
 /// A video file with its class.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LabelledVideo {
@@ -39,6 +90,8 @@ pub struct LabelledVideo {
     pub class: usize,
     /// The part it belongs to.
     pub part: Part,
+    /// Videos of one group are cuts of one scene.
+    pub group: Option<String>,
 }
 
 /// A folder that evaluation leaves alone.
@@ -63,9 +116,128 @@ pub struct Dataset {
     pub unused: Vec<UnusedFolder>,
     /// Files that are in no class folder or have no video's name ending, sorted.
     pub other_files: Vec<PathBuf>,
+    /// Listed videos without a file.
+    pub missing: Vec<MissingVideo>,
+    /// Where labels and split come from, where it is not the folders' names.
+    pub annotations: Option<AnnotationFacts>,
 }
 
 impl Dataset {
+    /// Finds the videos and their labels; opens no video.
+    pub fn open(options: &DatasetOptions) -> Result<Self, EvalError> {
+        let root = options.root.as_path();
+        if !root.is_dir() {
+            return Err(EvalError::NotAFolder(root.to_path_buf()));
+        }
+        let beside = root.join(TABLE_NAME);
+        let mut dataset = match &options.annotations {
+            Some(path) => Self::listed(
+                root,
+                read_annotations(path, options.split, options.label.as_deref())?,
+            )?,
+            None if beside.is_file() => Self::listed(
+                root,
+                read_annotations(&beside, options.split, options.label.as_deref())?,
+            )?,
+            None => match &options.label {
+                Some(label) => return Err(EvalError::LabelWithoutTable(label.clone())),
+                None => Self::scan(root)?,
+            },
+        };
+        if let Some(rule) = &options.groups {
+            let paths: Vec<&Path> = dataset.videos.iter().map(|video| video.path.as_path()).collect();
+            let groups = groups_by(rule, root, &paths)?;
+            for (video, group) in dataset.videos.iter_mut().zip(groups) {
+                video.group = Some(group);
+            }
+        }
+        Ok(dataset)
+    }
+
+    /// The videos that annotations name, as far as they are there.
+    fn listed(root: &Path, annotations: Annotations) -> Result<Self, EvalError> {
+        let mut other_files = Vec::new();
+        let files = videos_below(root, &mut other_files)?;
+        let index = VideoIndex::new(root, &files);
+        let (mut found, mut missing) = (Vec::new(), Vec::new());
+        let mut used = std::collections::HashSet::new();
+        let listed = annotations.entries.len();
+        for entry in annotations.entries {
+            let told = |reason: String| MissingVideo {
+                video: entry.names[0].clone(),
+                part: entry.part,
+                reason,
+            };
+            match index.find(&entry.names, &entry.class) {
+                Ok(path) if used.insert(path.to_owned()) => {
+                    found.push((entry.part, entry.class, path.to_owned(), entry.group));
+                }
+                Ok(path) => missing.push(told(format!("its file, {}, is another's too", path.display()))),
+                Err(NotFound::Missing) => missing.push(told("there is no such file".to_owned())),
+                Err(NotFound::Ambiguous(files)) => missing.push(told(format!("{files} files have its name"))),
+            }
+        }
+        let facts = AnnotationFacts {
+            format: annotations.format,
+            files: annotations.files,
+            label: annotations.label,
+            listed,
+            left_out: annotations.left_out,
+            unlisted: files.len() - used.len(),
+        };
+        if found.is_empty() {
+            return Err(EvalError::NoneListed {
+                root: root.to_owned(),
+                listed,
+                first: missing
+                    .into_iter()
+                    .next()
+                    .map(|video| video.video)
+                    .unwrap_or_default(),
+            });
+        }
+        let dataset = Self {
+            missing,
+            annotations: Some(facts),
+            // Lists and readme files are no surprise beside a list.
+            ..Self::of(root, found, Vec::new(), Vec::new())
+        };
+        dataset.check()?;
+        Ok(dataset)
+    }
+
+    /// Sorts what was found.
+    fn of(
+        root: &Path,
+        found: Vec<(Part, String, PathBuf, Option<String>)>,
+        unused: Vec<UnusedFolder>,
+        other_files: Vec<PathBuf>,
+    ) -> Self {
+        let mut classes: Vec<String> = found.iter().map(|(_, class, ..)| class.clone()).collect();
+        classes.sort();
+        classes.dedup();
+        let mut videos: Vec<LabelledVideo> = found
+            .into_iter()
+            .map(|(part, class, path, group)| LabelledVideo {
+                path,
+                // Every class is in the list that was made of them.
+                class: classes.partition_point(|name| *name < class),
+                part,
+                group,
+            })
+            .collect();
+        videos.sort_by(|a, b| (a.part, a.class, &a.path).cmp(&(b.part, b.class, &b.path)));
+        Self {
+            root: root.to_path_buf(),
+            classes,
+            videos,
+            unused,
+            other_files,
+            missing: Vec::new(),
+            annotations: None,
+        }
+    }
+
     /// Lists the videos under `root`; opens none. Hidden files and folders are not looked at; links are followed.
     pub fn scan(root: &Path) -> Result<Self, EvalError> {
         if !root.is_dir() {
@@ -107,26 +279,11 @@ impl Dataset {
         }
         other_files.sort();
         other_files.dedup();
-        let mut classes: Vec<String> = found.iter().map(|(_, class, _)| class.clone()).collect();
-        classes.sort();
-        classes.dedup();
-        let mut videos: Vec<LabelledVideo> = found
+        let found = found
             .into_iter()
-            .map(|(part, class, path)| LabelledVideo {
-                path,
-                // Every class is in the list that was made of them.
-                class: classes.partition_point(|name| *name < class),
-                part,
-            })
+            .map(|(part, class, path)| (part, class, path, None))
             .collect();
-        videos.sort_by(|a, b| (a.part, a.class, &a.path).cmp(&(b.part, b.class, &b.path)));
-        let dataset = Self {
-            root: root.to_path_buf(),
-            classes,
-            videos,
-            unused,
-            other_files,
-        };
+        let dataset = Self::of(root, found, unused, other_files);
         dataset.check()?;
         Ok(dataset)
     }
@@ -169,76 +326,6 @@ impl Dataset {
             .display()
             .to_string()
     }
-}
-
-fn is_hidden(name: &std::ffi::OsStr) -> bool {
-    name.as_encoded_bytes().starts_with(b".")
-}
-
-fn is_video(path: &Path) -> bool {
-    path.extension()
-        .and_then(|ending| ending.to_str())
-        .is_some_and(|ending| VIDEO_ENDINGS.contains(&ending.to_ascii_lowercase().as_str()))
-}
-
-/// Names of the folders directly in `folder`, sorted; files directly in it are noted as belonging to no class.
-fn subfolders(folder: &Path, other_files: &mut Vec<PathBuf>) -> Result<Vec<String>, EvalError> {
-    let mut names = Vec::new();
-    for entry in WalkDir::new(folder).min_depth(1).max_depth(1).follow_links(true) {
-        let entry = entry.map_err(|source| EvalError::Unreadable {
-            folder: folder.to_path_buf(),
-            source,
-        })?;
-        if is_hidden(entry.file_name()) {
-            continue;
-        }
-        if entry.file_type().is_dir() {
-            names.push(entry.file_name().to_string_lossy().into_owned());
-        } else {
-            other_files.push(entry.into_path());
-        }
-    }
-    names.sort();
-    Ok(names)
-}
-
-/// Adds the videos of every class folder in `folder`.
-fn class_folders(
-    folder: &Path,
-    part: Part,
-    found: &mut Vec<(Part, String, PathBuf)>,
-    other_files: &mut Vec<PathBuf>,
-) -> Result<(), EvalError> {
-    for class in subfolders(folder, other_files)? {
-        for path in videos_below(&folder.join(&class), other_files)? {
-            found.push((part, class.clone(), path));
-        }
-    }
-    Ok(())
-}
-
-fn videos_below(folder: &Path, other_files: &mut Vec<PathBuf>) -> Result<Vec<PathBuf>, EvalError> {
-    let mut videos = Vec::new();
-    let walk = WalkDir::new(folder).min_depth(1).follow_links(true);
-    for entry in walk
-        .into_iter()
-        .filter_entry(|entry| !is_hidden(entry.file_name()))
-    {
-        let entry = entry.map_err(|source| EvalError::Unreadable {
-            folder: folder.to_path_buf(),
-            source,
-        })?;
-        if entry.file_type().is_dir() {
-            continue;
-        }
-        let path = entry.into_path();
-        if is_video(&path) {
-            videos.push(path);
-        } else {
-            other_files.push(path);
-        }
-    }
-    Ok(videos)
 }
 
 #[cfg(test)]

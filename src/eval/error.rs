@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::report::SkippedVideo;
 use super::similarity::BadFeature;
@@ -52,6 +52,78 @@ pub enum EvalError {
         /// Where they were looked for.
         folder: PathBuf,
     },
+    /// Files of labels or splits are not what they should be.
+    #[error("{}{}: {reason}", .path.display(), .line.map(|line| format!(", line {line}")).unwrap_or_default())]
+    Annotation {
+        /// The file or folder.
+        path: PathBuf,
+        /// The line, from 1.
+        line: Option<usize>,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// It is not clear which labels are meant.
+    #[error(
+        "{}: {}; its columns of labels: {choices}",
+        .path.display(),
+        .asked.as_ref().map_or("choose one with --label".to_owned(), |asked| format!("--label {asked} is none of them"))
+    )]
+    Label {
+        /// The file.
+        path: PathBuf,
+        /// What was asked for.
+        asked: Option<String>,
+        /// What there is.
+        choices: String,
+    },
+    /// `--label` without a file that has columns.
+    #[error("--label {0}: the data set has no labels.csv, and --annotations names none")]
+    LabelWithoutTable(String),
+    /// None of the listed videos is there.
+    #[error("{}: none of the {listed} listed videos is below it; the first is {first}", .root.display())]
+    NoneListed {
+        /// The folder.
+        root: PathBuf,
+        /// Videos listed.
+        listed: usize,
+        /// One of them.
+        first: String,
+    },
+    /// A video that no group rule covers.
+    #[error("{}: {rule} gives it no group; every video needs one", .video.display())]
+    NoGroup {
+        /// The video.
+        video: PathBuf,
+        /// The option or file.
+        rule: String,
+    },
+    /// All videos are cuts of one scene, or fewer scenes than folds.
+    #[error("{groups} groups cannot be spread over {folds} folds")]
+    TooFewGroups {
+        /// Groups that there are.
+        groups: usize,
+        /// Folds wanted.
+        folds: usize,
+    },
+    /// A file that was asked for could not be written.
+    #[error("{}: cannot be written: {reason}", .path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// Training on the labels failed.
+    #[error("training on the labels: {0}")]
+    Torch(#[from] tch::TchError),
+    /// Training on the labels diverged.
+    #[error(
+        "fine-tuning diverged in epoch {epoch}: the loss is not finite; a lower --learning-rate is needed"
+    )]
+    Diverged {
+        /// The epoch, from 1.
+        epoch: u32,
+    },
     /// There is nothing to tell apart.
     #[error("{}: all videos are of one class ({class}); nothing can be told apart", .root.display())]
     OneClass {
@@ -90,6 +162,27 @@ pub enum EvalError {
         /// What would be right.
         allowed: &'static str,
     },
+    /// A number that makes no sense.
+    #[error("{option} is {value}; {allowed}")]
+    Number {
+        /// Its name on the command line.
+        option: &'static str,
+        /// What was given.
+        value: f64,
+        /// What would be right.
+        allowed: &'static str,
+    },
+    /// A task that needs a network, asked of a baseline.
+    #[error("--baseline goes with retrieval, knn and probe: {0}")]
+    NeedsNetwork(&'static str),
+    /// A video that could be read before cannot be read any more.
+    #[error("{}: could be read before, now: {reason}", .video.display())]
+    Changed {
+        /// The video.
+        video: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The weights cannot be loaded.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
@@ -104,4 +197,14 @@ pub enum EvalError {
         /// What is wrong with its feature.
         source: BadFeature,
     },
+}
+
+impl EvalError {
+    pub(super) fn annotation(path: &Path, line: Option<usize>, reason: String) -> Self {
+        Self::Annotation {
+            path: path.to_owned(),
+            line,
+            reason,
+        }
+    }
 }

@@ -1,23 +1,38 @@
 use rand::{SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 
-/// Gives each video one of `folds` folds, so that every class is spread over them as evenly as can be and the folds are of
-/// equal size, give or take one. The same for the same classes and seed on every machine.
-pub fn stratified_folds(classes: &[usize], folds: usize, seed: u64) -> Vec<usize> {
-    let mut random = ChaCha8Rng::seed_from_u64(seed);
-    let mut by_class = vec![Vec::new(); classes.iter().max().map_or(0, |&last| last + 1)];
-    for (video, &class) in classes.iter().enumerate() {
-        by_class[class].push(video);
+/// Gives each video one of `folds` folds; videos of one group share theirs. Every class is spread over the folds as evenly as
+/// the groups allow. The same for the same classes, groups and seed on every machine.
+///
+/// Largest groups first, each to the fold that has the fewest videos of its classes so far, of equal ones the smallest fold.
+pub fn grouped_folds(classes: &[usize], groups: &[usize], folds: usize, seed: u64) -> Vec<usize> {
+    let count = |values: &[usize]| values.iter().max().map_or(0, |&last| last + 1);
+    let mut members = vec![Vec::new(); count(groups)];
+    for (video, &group) in groups.iter().enumerate() {
+        members[group].push(video);
     }
+    members.retain(|videos| !videos.is_empty());
+    members.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
+    // Stable: groups of one size stay shuffled.
+    members.sort_by_key(|videos| std::cmp::Reverse(videos.len()));
+    let mut held = vec![vec![0usize; count(classes)]; folds];
+    let mut sizes = vec![0usize; folds];
     let mut fold_of = vec![0; classes.len()];
-    // Dealing goes on where the class before stopped: else the first folds would get every class's remainder.
-    let mut next_fold = 0;
-    for videos in &mut by_class {
-        videos.shuffle(&mut random);
-        for &video in videos.iter() {
-            fold_of[video] = next_fold;
-            next_fold = (next_fold + 1) % folds;
+    for videos in members {
+        let alike = |fold: usize| {
+            videos
+                .iter()
+                .map(|&video| held[fold][classes[video]])
+                .sum::<usize>()
+        };
+        let best = (0..folds)
+            .min_by_key(|&fold| (alike(fold), sizes[fold]))
+            .unwrap_or(0);
+        for &video in &videos {
+            fold_of[video] = best;
+            held[best][classes[video]] += 1;
         }
+        sizes[best] += videos.len();
     }
     fold_of
 }
@@ -33,21 +48,34 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_class_and_every_fold_is_even(
+        fn without_groups_every_class_is_even(
             classes in prop::collection::vec(0_usize..5, 1..80),
             folds in 2_usize..8,
             seed: u64,
         ) {
-            let fold_of = stratified_folds(&classes, folds, seed);
-            let count = |wanted: &dyn Fn(usize) -> bool| -> Vec<usize> {
-                (0..folds)
-                    .map(|fold| (0..classes.len()).filter(|&v| fold_of[v] == fold && wanted(v)).count())
-                    .collect()
-            };
+            let groups: Vec<usize> = (0..classes.len()).collect();
+            let fold_of = grouped_folds(&classes, &groups, folds, seed);
             prop_assert!(fold_of.iter().all(|&fold| fold < folds));
-            prop_assert!(spread(&count(&|_| true)) <= 1);
             for class in 0..5 {
-                prop_assert!(spread(&count(&|video| classes[video] == class)) <= 1);
+                let counts: Vec<usize> = (0..folds)
+                    .map(|fold| (0..classes.len()).filter(|&v| fold_of[v] == fold && classes[v] == class).count())
+                    .collect();
+                prop_assert!(spread(&counts) <= 1, "{:?}", counts);
+            }
+        }
+
+        #[test]
+        fn a_group_is_never_split(
+            rows in prop::collection::vec((0_usize..4, 0_usize..12), 1..60),
+            folds in 2_usize..6,
+            seed: u64,
+        ) {
+            let (classes, groups): (Vec<usize>, Vec<usize>) = rows.into_iter().unzip();
+            let fold_of = grouped_folds(&classes, &groups, folds, seed);
+            for a in 0..groups.len() {
+                for b in 0..a {
+                    prop_assert!(groups[a] != groups[b] || fold_of[a] == fold_of[b]);
+                }
             }
         }
     }
@@ -55,7 +83,30 @@ mod tests {
     #[test]
     fn the_seed_alone_decides() {
         let classes: Vec<usize> = (0..60).map(|video| video % 3).collect();
-        assert_eq!(stratified_folds(&classes, 5, 7), stratified_folds(&classes, 5, 7));
-        assert_ne!(stratified_folds(&classes, 5, 7), stratified_folds(&classes, 5, 8));
+        let groups: Vec<usize> = (0..60).collect();
+        assert_eq!(
+            grouped_folds(&classes, &groups, 5, 7),
+            grouped_folds(&classes, &groups, 5, 7)
+        );
+        assert_ne!(
+            grouped_folds(&classes, &groups, 5, 7),
+            grouped_folds(&classes, &groups, 5, 8)
+        );
+    }
+
+    #[test]
+    fn folds_of_equal_groups_are_equal() {
+        // Six scenes of four cuts, two of them of each class.
+        let classes: Vec<usize> = (0..24).map(|video| video / 4 % 3).collect();
+        let groups: Vec<usize> = (0..24).map(|video| video / 4).collect();
+        let fold_of = grouped_folds(&classes, &groups, 2, 1);
+        for class in 0..3 {
+            let of_fold = |fold| {
+                (0..24)
+                    .filter(|&v| classes[v] == class && fold_of[v] == fold)
+                    .count()
+            };
+            assert_eq!((of_fold(0), of_fold(1)), (4, 4));
+        }
     }
 }

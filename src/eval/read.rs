@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::clips::ClipPlan;
 use crate::decode::{DecodeError, VideoReader};
+use crate::ingest::IngestError;
 use crate::window::{FrameSize, SampleSpec};
 
 /// Pictures kept while a video is read, so that one of usual length is decoded once. A longer one is decoded twice: to
@@ -30,6 +31,23 @@ pub enum ReadError {
     /// It cannot be decoded.
     #[error(transparent)]
     Decode(#[from] DecodeError),
+    /// It cannot be opened as H.264.
+    #[error(transparent)]
+    Ingest(#[from] IngestError),
+    /// Its motion cannot be read.
+    #[error("access unit {unit}: {message}")]
+    Motion {
+        /// The unit.
+        unit: u64,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// It has no P or B picture.
+    #[error("it has key frames only: there is no motion in the bitstream")]
+    NoMotion,
+    /// Its size cannot be told.
+    #[error(transparent)]
+    File(std::io::Error),
     /// It has a video track without pictures.
     #[error("no picture in it")]
     Empty,
@@ -60,11 +78,44 @@ pub fn read_clips(path: &Path, spec: SampleSpec, clips: u32) -> Result<VideoClip
     })
 }
 
+/// Reads one clip that begins `part` (0..1) of the way from the first possible place to the last, for training on labels.
+pub fn read_clip_at(path: &Path, spec: SampleSpec, part: f64) -> Result<VideoClips, ReadError> {
+    let mut source_size = spec.frame_size;
+    let open = || -> Result<_, DecodeError> {
+        let reader = VideoReader::open(path, Some(spec.frame_size))?;
+        source_size = reader.native_size();
+        Ok(reader.map(|frame| frame.map(|frame| frame.pixels)))
+    };
+    let (plan, pixels) = collect(open, spec, KEPT_BYTES, |pictures| {
+        ClipPlan::at(spec, pictures, part)
+    })?;
+    Ok(VideoClips {
+        pixels,
+        clips: plan.clips(),
+        missing_frames: plan.missing_frames(),
+        source_size,
+    })
+}
+
 fn collect_clips<P>(
-    mut open: impl FnMut() -> Result<P, DecodeError>,
+    open: impl FnMut() -> Result<P, DecodeError>,
     spec: SampleSpec,
     clips: u32,
     kept_bytes: usize,
+) -> Result<(ClipPlan, Vec<u8>), ReadError>
+where
+    P: Iterator<Item = Result<Vec<u8>, DecodeError>>,
+{
+    collect(open, spec, kept_bytes, |pictures| {
+        ClipPlan::new(spec, pictures, clips)
+    })
+}
+
+fn collect<P>(
+    mut open: impl FnMut() -> Result<P, DecodeError>,
+    spec: SampleSpec,
+    kept_bytes: usize,
+    plan: impl FnOnce(u64) -> Option<ClipPlan>,
 ) -> Result<(ClipPlan, Vec<u8>), ReadError>
 where
     P: Iterator<Item = Result<Vec<u8>, DecodeError>>,
@@ -84,7 +135,7 @@ where
         }
         pictures += 1;
     }
-    let plan = ClipPlan::new(spec, pictures, clips).ok_or(ReadError::Empty)?;
+    let plan = plan(pictures).ok_or(ReadError::Empty)?;
     if pictures > keep_at_most as u64 {
         let wanted: HashSet<u64> = plan.pictures().collect();
         let mut again = 0;

@@ -1,17 +1,16 @@
-use std::fmt;
 use std::path::PathBuf;
 
-use comfy_table::{CellAlignment, Table, presets};
 use serde::Serialize;
 
-use super::dataset::UnusedFolder;
-use super::score::{KnnFigures, Protocol, RecallAtK, RetrievalFigures};
+use super::baseline::Baseline;
+use super::dataset::{AnnotationFacts, UnusedFolder};
+use super::finetune::FinetuneFigures;
+use super::probe::ProbeFigures;
+use super::score::{Classification, KnnFigures, RetrievalFigures};
+use super::source::NetworkPart;
 
 /// Version of the JSON that [`EvalReport`] becomes: rises when a key changes its meaning or goes away.
-pub const EVAL_SCHEMA: &str = "comove.eval.v1";
-
-/// How many files the text names before it says "and N more"; the JSON names all.
-const NAMED_FILES: usize = 8;
+pub const EVAL_SCHEMA: &str = "comove.eval.v2";
 
 /// The result of an evaluation. `--json` prints it with these names as keys.
 #[derive(Clone, Debug, Serialize)]
@@ -28,12 +27,27 @@ pub struct EvalReport {
     pub retrieval: Option<RetrievalFigures>,
     /// Figures of `eval knn`, else null.
     pub knn: Option<KnnFigures>,
+    /// Figures of `eval probe`, else null.
+    pub probe: Option<ProbeFigures>,
+    /// Figures of `eval finetune`, else null.
+    pub finetune: Option<FinetuneFigures>,
+}
+
+impl EvalReport {
+    /// How many were given their class, for the tasks that classify.
+    pub fn classification(&self) -> Option<&Classification> {
+        let of_knn = self.knn.as_ref().map(|figures| &figures.classification);
+        let of_probe = self.probe.as_ref().map(|figures| &figures.classification);
+        of_knn
+            .or(of_probe)
+            .or(self.finetune.as_ref().map(|figures| &figures.classification))
+    }
 }
 
 /// Where the weights come from.
 #[derive(Clone, Debug, Serialize)]
 pub struct WeightsReport {
-    /// `checkpoint`, or `random` for untrained weights.
+    /// `checkpoint`, `random` for untrained weights, or `baseline` for none.
     pub source: &'static str,
     /// The snapshot's folder; null for random weights.
     pub checkpoint: Option<PathBuf>,
@@ -41,8 +55,12 @@ pub struct WeightsReport {
     pub step: u64,
     /// Preset of the networks.
     pub preset: String,
-    /// Seed that untrained weights were drawn with; null for a checkpoint.
+    /// Seed that untrained weights or random features were drawn with; else null.
     pub seed: Option<u64>,
+    /// Which network; null for a baseline.
+    pub network: Option<NetworkPart>,
+    /// Which baseline; else null.
+    pub baseline: Option<Baseline>,
 }
 
 /// What can change the figures.
@@ -79,6 +97,12 @@ pub struct DatasetReport {
     pub videos_used: VideosUsed,
     /// Clips that the features were made of.
     pub clips: usize,
+    /// Groups of videos that are never set against each other; null where each video stands for itself.
+    pub groups: Option<usize>,
+    /// Where labels and split come from; null where it is the folders' names.
+    pub annotations: Option<AnnotationFacts>,
+    /// Listed videos that are not there.
+    pub missing: Vec<SkippedVideo>,
     /// Videos that could not be decoded.
     pub skipped: Vec<SkippedVideo>,
     /// Videos shorter than one clip; their last picture stands still until its end.
@@ -122,186 +146,13 @@ pub struct ShortVideo {
     pub missing_frames: u64,
 }
 
-impl fmt::Display for EvalReport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let weights = &self.weights;
-        match &weights.checkpoint {
-            Some(folder) => writeln!(
-                f,
-                "Weights: {} (step {}, preset {})",
-                folder.display(),
-                weights.step,
-                weights.preset
-            )?,
-            None => writeln!(
-                f,
-                "Weights: random, untrained (preset {}, seed {})",
-                weights.preset,
-                weights.seed.unwrap_or_default()
-            )?,
-        }
-        let used = self.dataset.videos_used;
-        write!(f, "Videos: {}, ", self.dataset.root.display())?;
-        match used.whole {
-            0 => write!(f, "{} train and {} test", used.train, used.test)?,
-            whole => write!(f, "{whole}")?,
-        }
-        writeln!(
-            f,
-            " in {} classes, {} clips",
-            self.dataset.classes.len(),
-            self.dataset.clips
-        )?;
-        if let Some(figures) = &self.retrieval {
-            writeln!(f, "{}", retrieval_table(figures, &self.dataset.classes))?;
-        }
-        if let Some(figures) = &self.knn {
-            writeln!(f, "{}", knn_table(figures, &self.dataset.classes))?;
-            write_knn_notes(f, figures)?;
-        }
-        self.dataset.fmt_notes(f, self.settings.clips_per_video)
-    }
-}
-
-impl DatasetReport {
-    /// A line for everything that was left out or bent.
-    fn fmt_notes(&self, f: &mut fmt::Formatter<'_>, clips_per_video: u32) -> fmt::Result {
-        let skipped = self.skipped.iter().map(|v| format!("{} ({})", v.video, v.reason));
-        write_note(f, "could not be decoded and are left out", skipped)?;
-        let short = self
-            .short
-            .iter()
-            .map(|v| format!("{} (lacks {} frames)", v.video, v.missing_frames));
-        write_note(
-            f,
-            "are shorter than a clip; their last picture is repeated",
-            short,
-        )?;
-        if self.fewer_clips > 0 {
-            writeln!(
-                f,
-                "{} videos are too short for {clips_per_video} different clips and give fewer",
-                self.fewer_clips
-            )?;
-        }
-        let unseen = self.classes_without_train.iter().cloned();
-        write_note(f, "(classes) have no train video and can never be found", unseen)?;
-        for unused in &self.unused {
-            writeln!(f, "{}/ is not used: {} videos", unused.folder, unused.videos)?;
-        }
-        let others = self.other_files.iter().cloned();
-        write_note(
-            f,
-            "(files) are in no class folder or no videos by their names",
-            others,
-        )
-    }
-}
-
-fn write_note(
-    f: &mut fmt::Formatter<'_>,
-    what: &str,
-    names: impl ExactSizeIterator<Item = String>,
-) -> fmt::Result {
-    let count = names.len();
-    if count == 0 {
-        return Ok(());
-    }
-    let named: Vec<String> = names.take(NAMED_FILES).collect();
-    write!(f, "{count} {what}: {}", named.join(", "))?;
-    match count - named.len() {
-        0 => writeln!(f),
-        more => writeln!(f, ", and {more} more (all in --json)"),
-    }
-}
-
-fn percent(part: f64) -> String {
-    format!("{:.1}", 100.0 * part)
-}
-
-/// An empty table whose first column is text and whose other columns are numbers.
-fn table(header: &[String]) -> Table {
-    let mut table = Table::new();
-    table.load_style(presets::UTF8_FULL_CONDENSED);
-    table.set_header(header);
-    for column in table.column_iter_mut().skip(1) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
-    table
-}
-
-fn retrieval_table(figures: &RetrievalFigures, classes: &[String]) -> Table {
-    let mut header = vec![
-        match figures.protocol {
-            Protocol::TrainTest => "retrieval, test in train (%)".to_string(),
-            Protocol::LeaveOneOut | Protocol::Folds => "retrieval, leave one out (%)".to_string(),
-        },
-        "queries".to_string(),
-        "gallery".to_string(),
-    ];
-    header.extend(figures.recall_at.iter().map(|at| format!("R@{}", at.k)));
-    let mut table = table(&header);
-    let mut row = |name: &str, counts: [usize; 2], cells: &[RecallAtK], pick: fn(&RecallAtK) -> f64| {
-        let mut row = vec![name.to_string()];
-        row.extend(counts.map(|count| count.to_string()));
-        row.extend(cells.iter().map(|at| percent(pick(at))));
-        table.add_row(row);
-    };
-    let counts = [figures.queries, figures.gallery];
-    row("all", counts, &figures.recall_at, |at| at.recall);
-    row("by chance", counts, &figures.recall_at, |at| at.chance);
-    for class in &figures.per_class {
-        let counts = [class.queries, class.gallery];
-        row(&classes[class.class], counts, &class.recall_at, |at| at.recall);
-    }
-    table
-}
-
-fn knn_table(figures: &KnnFigures, classes: &[String]) -> Table {
-    let title = match figures.protocol {
-        Protocol::TrainTest => "nearest neighbours, test by train (%)".to_string(),
-        Protocol::Folds | Protocol::LeaveOneOut => {
-            format!("nearest neighbours, {} folds (%)", figures.fold_accuracy.len())
-        }
-    };
-    let mut table = table(&[title, "videos".into(), "accuracy".into()]);
-    let videos = figures.queries.to_string();
-    table.add_row(["all", &videos, &percent(figures.accuracy)]);
-    table.add_row(["by chance", &videos, &percent(figures.chance)]);
-    for class in &figures.per_class {
-        table.add_row([
-            &classes[class.class],
-            &class.queries.to_string(),
-            &percent(class.accuracy),
-        ]);
-    }
-    table
-}
-
-fn write_knn_notes(f: &mut fmt::Formatter<'_>, figures: &KnnFigures) -> fmt::Result {
-    let (low, high) = figures.accuracy_interval_95;
-    writeln!(
-        f,
-        "{} neighbours vote; accuracy's 95 % interval {} to {}; mean over classes {}",
-        figures.neighbours,
-        percent(low),
-        percent(high),
-        percent(figures.balanced_accuracy)
-    )?;
-    if !figures.fold_accuracy.is_empty() {
-        let folds: Vec<String> = figures.fold_accuracy.iter().map(|&part| percent(part)).collect();
-        writeln!(f, "fold by fold: {}", folds.join(", "))?;
-    }
-    Ok(())
-}
-
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::eval::score::{Comparison, knn, retrieval};
     use crate::eval::similarity::UnitFeatures;
 
-    fn report() -> EvalReport {
+    pub fn report() -> EvalReport {
         let mut features = UnitFeatures::default();
         for video in 0..12 {
             let angle = f32::from(video % 2 == 0) + 0.01 * video as f32;
@@ -312,6 +163,7 @@ mod tests {
             features: &features,
             classes: &classes,
             class_count: 2,
+            groups: &[],
             split: None,
         };
         EvalReport {
@@ -322,6 +174,8 @@ mod tests {
                 step: 900,
                 preset: "micro".into(),
                 seed: None,
+                network: Some(NetworkPart::V),
+                baseline: None,
             },
             settings: SettingsReport {
                 clips_per_video: 10,
@@ -343,6 +197,9 @@ mod tests {
                     whole: 12,
                 },
                 clips: 120,
+                groups: None,
+                annotations: None,
+                missing: vec![],
                 skipped: (0..11)
                     .map(|n| SkippedVideo {
                         video: format!("run/{n}.mp4"),
@@ -363,6 +220,8 @@ mod tests {
             },
             retrieval: Some(retrieval(&comparison)),
             knn: Some(knn(&comparison, 5, 3, 0)),
+            probe: None,
+            finetune: None,
         }
     }
 
@@ -395,19 +254,39 @@ mod tests {
         };
         assert_eq!(
             keys(""),
-            ["dataset", "knn", "retrieval", "schema", "settings", "weights"]
+            [
+                "dataset",
+                "finetune",
+                "knn",
+                "probe",
+                "retrieval",
+                "schema",
+                "settings",
+                "weights"
+            ]
         );
         assert_eq!(
             keys("/weights"),
-            ["checkpoint", "preset", "seed", "source", "step"]
+            [
+                "baseline",
+                "checkpoint",
+                "network",
+                "preset",
+                "seed",
+                "source",
+                "step"
+            ]
         );
         assert_eq!(
             keys("/dataset"),
             [
+                "annotations",
                 "classes",
                 "classes_without_train",
                 "clips",
                 "fewer_clips",
+                "groups",
+                "missing",
                 "other_files",
                 "root",
                 "short",

@@ -1,43 +1,47 @@
+use std::collections::HashMap;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
-use tch::{Device, Tensor};
+use tch::Device;
 
-use super::centre_crop::centre_crop;
-use super::dataset::{Dataset, LabelledVideo, Part};
+use super::EvalError;
+use super::dataset::{Dataset, DatasetOptions, LabelledVideo, Part};
+use super::embeddings::{Embedded, write_embeddings};
 use super::features::{VideoOutcome, features_of, video_progress};
+use super::finetune::{Finetune, FinetuneSettings};
+use super::html::write_page;
 use super::knn::VOTE_TEMPERATURE;
-use super::read::{VideoClips, read_clips};
+use super::probe::probe;
 use super::report::{
     DatasetReport, EVAL_SCHEMA, EvalReport, SettingsReport, ShortVideo, SkippedVideo, VideosUsed,
 };
 use super::score::{Comparison, Split, knn, retrieval};
 use super::similarity::UnitFeatures;
-use super::{EvalError, Weights};
-use crate::model::{Model, ModelError};
-
-/// Clips that go through the network at once: bounds its memory.
-const CLIPS_AT_ONCE: usize = 10;
+use super::source::FeatureSource;
 
 /// What `comove eval` is asked for; a field an option.
 #[derive(Clone, Debug)]
 pub struct EvalOptions {
     /// The command's first word.
     pub task: EvalTask,
-    /// `--checkpoint`: a snapshot, a folder of snapshots (the newest is taken), or `random`.
-    pub weights: Weights,
-    /// `--dataset`: a folder of class folders, or of `train` and `test` with class folders in them.
-    pub dataset: PathBuf,
+    /// What gives features: a checkpoint, untrained weights, or a baseline.
+    pub source: FeatureSource,
+    /// `--dataset` and what goes with it.
+    pub dataset: DatasetOptions,
     /// `--clips`: clips of a video, at most; 10 in the paper.
     pub clips: u32,
     /// `--device`, resolved.
     pub device: Device,
     /// `--decode-threads`: videos decoded at a time.
     pub decode_threads: NonZeroUsize,
+    /// `--embeddings`: an `.npz` file for the features.
+    pub embeddings: Option<PathBuf>,
+    /// `--report`: an HTML file.
+    pub page: Option<PathBuf>,
 }
 
 /// A way to judge features.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum EvalTask {
     /// `eval retrieval`.
     Retrieval,
@@ -45,11 +49,31 @@ pub enum EvalTask {
     Knn {
         /// `--neighbours`: how many vote; 5 by default.
         neighbours: u32,
-        /// `--folds`: parts of a data set without a split; 5 by default.
-        folds: u32,
-        /// `--seed`: which videos are in which fold.
-        seed: u64,
+        /// `--folds` and `--seed`.
+        folds: Folds,
     },
+    /// `eval probe`.
+    Probe(Folds),
+    /// `eval finetune`.
+    Finetune(FinetuneSettings, Folds),
+}
+
+/// How a data set without a split is cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Folds {
+    /// `--folds`: parts; 5 by default.
+    pub count: u32,
+    /// `--seed`: which videos are in which; in fine-tuning all that is random.
+    pub seed: u64,
+}
+
+impl EvalTask {
+    fn folds(&self) -> Option<Folds> {
+        match *self {
+            Self::Retrieval => None,
+            Self::Knn { folds, .. } | Self::Probe(folds) | Self::Finetune(_, folds) => Some(folds),
+        }
+    }
 }
 
 impl EvalOptions {
@@ -72,12 +96,17 @@ impl EvalOptions {
             }),
         };
         at_least("--clips", self.clips, 1, "at least 1 is needed")?;
-        if let EvalTask::Knn {
-            neighbours, folds, ..
-        } = self.task
-        {
+        if let EvalTask::Knn { neighbours, .. } = self.task {
             at_least("--neighbours", neighbours, 1, "at least 1 is needed")?;
-            at_least("--folds", folds, 2, "at least 2 are needed")?;
+        }
+        if let Some(folds) = self.task.folds() {
+            at_least("--folds", folds.count, 2, "at least 2 are needed")?;
+        }
+        if let EvalTask::Finetune(settings, _) = &self.task {
+            settings.check()?;
+            if matches!(self.source, FeatureSource::Baseline { .. }) {
+                return Err(EvalError::NeedsNetwork("there is nothing to fine-tune"));
+            }
         }
         Ok(())
     }
@@ -90,51 +119,75 @@ impl EvalOptions {
 /// be decoded. Single videos that cannot be decoded are part of the report.
 pub fn evaluate(options: &EvalOptions) -> Result<EvalReport, EvalError> {
     options.check()?;
-    let dataset = Dataset::scan(&options.dataset)?;
-    let (model, weights) = options.weights.load(options.device)?;
-    let spec = model.config().sample;
+    let dataset = Dataset::open(&options.dataset)?;
+    let (extractor, weights) = options.source.load(options.device)?;
+    let spec = extractor.config().sample;
+    let crop = extractor.config().crop;
+    let reader = extractor.reader(options.clips);
     let paths: Vec<&Path> = dataset.videos.iter().map(|video| video.path.as_path()).collect();
     let progress = video_progress(paths.len());
     let outcomes = features_of(
         &paths,
         options.decode_threads.get(),
-        |path| read_clips(path, spec, options.clips),
-        |clips| mean_feature(&model, clips),
+        |path| reader.read(path),
+        |place, seen| extractor.feature(place, seen),
         &progress,
     )?;
     progress.finish_and_clear();
+    drop(extractor);
     let gathered = Gathered::new(&dataset, outcomes)?;
     gathered.check(&dataset, options.task)?;
     let comparison = gathered.comparison(&dataset);
-    let (mut retrieval_figures, mut knn_figures, mut fold_seed) = (None, None, None);
-    match options.task {
-        EvalTask::Retrieval => retrieval_figures = Some(retrieval(&comparison)),
-        EvalTask::Knn {
-            neighbours,
-            folds,
-            seed,
-        } => {
-            fold_seed = (!dataset.is_split()).then_some(seed);
-            knn_figures = Some(knn(&comparison, neighbours as usize, folds as usize, seed));
-        }
-    }
-    Ok(EvalReport {
+    let seed = options.task.folds().map(|folds| folds.seed);
+    let mut report = EvalReport {
         schema: EVAL_SCHEMA,
         weights,
         settings: SettingsReport {
             clips_per_video: options.clips,
             clip_frames: spec.clip_frames,
             clip_stride: spec.clip_stride,
-            crop: model.config().crop,
+            crop,
             feature_channels: gathered.features.channels(),
             device: device_name(options.device),
-            fold_seed,
+            fold_seed: seed.filter(|_| !dataset.is_split()),
             vote_temperature: VOTE_TEMPERATURE,
         },
         dataset: gathered.report(&dataset, options.clips),
-        retrieval: retrieval_figures,
-        knn: knn_figures,
-    })
+        retrieval: None,
+        knn: None,
+        probe: None,
+        finetune: None,
+    };
+    match options.task {
+        EvalTask::Retrieval => report.retrieval = Some(retrieval(&comparison)),
+        EvalTask::Knn { neighbours, folds } => {
+            let count = folds.count as usize;
+            report.knn = Some(knn(&comparison, neighbours as usize, count, folds.seed));
+        }
+        EvalTask::Probe(folds) => report.probe = Some(probe(&comparison, folds.count as usize, folds.seed)?),
+        EvalTask::Finetune(settings, folds) => {
+            let FeatureSource::Network { weights, .. } = &options.source else {
+                return Err(EvalError::NeedsNetwork("there is nothing to fine-tune"));
+            };
+            let finetune = Finetune {
+                weights,
+                device: options.device,
+                settings,
+                paths: &gathered.paths,
+                clips: options.clips,
+                threads: options.decode_threads.get(),
+                seed: folds.seed,
+            };
+            report.finetune = Some(finetune.run(&comparison, folds.count as usize)?);
+        }
+    }
+    if let Some(path) = &options.embeddings {
+        gathered.write_embeddings(&dataset, path)?;
+    }
+    if let Some(path) = &options.page {
+        write_page(path, &report, &comparison, &gathered.paths)?;
+    }
+    Ok(report)
 }
 
 fn device_name(device: Device) -> String {
@@ -145,21 +198,14 @@ fn device_name(device: Device) -> String {
     }
 }
 
-/// Mean over a video's clips of the pooled layer 4.
-fn mean_feature(model: &Model, video: &VideoClips) -> Result<Vec<f32>, ModelError> {
-    let clips = centre_crop(video, model.config(), model.device());
-    let mut features = Vec::new();
-    for clips in clips.split(CLIPS_AT_ONCE as i64, 0) {
-        features.push(model.features(&clips)?);
-    }
-    let mean = Tensor::cat(&features, 0).mean_dim(0, false, tch::Kind::Float);
-    Ok(Vec::try_from(mean.to_device(Device::Cpu))?)
-}
-
 /// Outcomes of all videos, sorted out.
 #[derive(Debug, Default)]
-struct Gathered {
+struct Gathered<'a> {
     features: UnitFeatures,
+    /// File of each feature.
+    paths: Vec<&'a Path>,
+    /// Group of each feature; empty where each video stands for itself.
+    groups: Vec<usize>,
     /// Class of each feature.
     classes: Vec<usize>,
     /// Part of each feature.
@@ -170,10 +216,18 @@ struct Gathered {
     short: Vec<ShortVideo>,
 }
 
-impl Gathered {
-    fn new(dataset: &Dataset, outcomes: Vec<VideoOutcome>) -> Result<Self, EvalError> {
+impl<'a> Gathered<'a> {
+    fn new(dataset: &'a Dataset, outcomes: Vec<VideoOutcome>) -> Result<Self, EvalError> {
         let mut gathered = Self::default();
-        for (LabelledVideo { path, class, part }, outcome) in dataset.videos.iter().zip(outcomes) {
+        let mut numbers: HashMap<&str, usize> = HashMap::new();
+        let grouped = dataset.videos.iter().all(|video| video.group.is_some());
+        for (video, outcome) in dataset.videos.iter().zip(outcomes) {
+            let LabelledVideo {
+                path,
+                class,
+                part,
+                group,
+            } = video;
             let video = dataset.relative(path);
             match outcome {
                 VideoOutcome::Feature {
@@ -188,6 +242,11 @@ impl Gathered {
                             video: path.clone(),
                             source,
                         })?;
+                    gathered.paths.push(path);
+                    if let (true, Some(group)) = (grouped, group) {
+                        let next = numbers.len();
+                        gathered.groups.push(*numbers.entry(group).or_insert(next));
+                    }
                     gathered.classes.push(*class);
                     gathered.parts.push(*part);
                     gathered.clip_counts.push(clips);
@@ -230,11 +289,18 @@ impl Gathered {
                 });
             }
         }
-        let needed = match task {
+        let needed = match task.folds() {
             _ if dataset.is_split() => 1,
-            EvalTask::Retrieval => 2,
-            EvalTask::Knn { folds, .. } => folds as usize,
+            None => 2,
+            Some(folds) => folds.count as usize,
         };
+        let groups = self.groups.iter().max().map_or(usize::MAX, |last| last + 1);
+        if !dataset.is_split() && groups < needed {
+            return Err(EvalError::TooFewGroups {
+                groups,
+                folds: needed,
+            });
+        }
         match self.parts.len() {
             videos if videos < needed => Err(EvalError::TooFew {
                 videos,
@@ -250,11 +316,31 @@ impl Gathered {
             features: &self.features,
             classes: &self.classes,
             class_count: dataset.classes.len(),
+            groups: &self.groups,
             split: dataset.is_split().then(|| Split {
                 train: self.videos_of(Part::Train),
                 test: self.videos_of(Part::Test),
             }),
         }
+    }
+
+    fn write_embeddings(&self, dataset: &Dataset, path: &Path) -> Result<(), EvalError> {
+        let number = |part: &Part| match part {
+            Part::Train => 0u8,
+            Part::Test => 1,
+            Part::Whole => 2,
+        };
+        let videos: Vec<String> = self.paths.iter().map(|path| dataset.relative(path)).collect();
+        let parts: Vec<u8> = self.parts.iter().map(number).collect();
+        let embedded = Embedded {
+            features: self.features.values(),
+            channels: self.features.channels(),
+            classes: &self.classes,
+            parts: &parts,
+            videos: &videos,
+            class_names: &dataset.classes,
+        };
+        write_embeddings(path, &embedded)
     }
 
     fn report(&self, dataset: &Dataset, clips_wanted: u32) -> DatasetReport {
@@ -275,6 +361,16 @@ impl Gathered {
                 whole: count(Part::Whole),
             },
             clips: self.clip_counts.iter().sum(),
+            groups: self.groups.iter().max().map(|last| last + 1),
+            annotations: dataset.annotations.clone(),
+            missing: dataset
+                .missing
+                .iter()
+                .map(|missing| SkippedVideo {
+                    video: missing.video.clone(),
+                    reason: missing.reason.clone(),
+                })
+                .collect(),
             skipped: self.skipped.iter().map(|(_, video)| video.clone()).collect(),
             short: self.short.clone(),
             fewer_clips: self

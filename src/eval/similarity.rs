@@ -53,6 +53,11 @@ impl UnitFeatures {
         self.channels
     }
 
+    /// All rows, one after the other.
+    pub fn values(&self) -> &[f32] {
+        &self.rows
+    }
+
     fn row(&self, index: usize) -> &[f32] {
         &self.rows[index * self.channels..(index + 1) * self.channels]
     }

@@ -34,6 +34,8 @@ impl Weights {
                     step: manifest.step,
                     preset: preset_name(model.config()),
                     seed: None,
+                    network: None,
+                    baseline: None,
                 };
                 Ok((model, report))
             }
@@ -45,6 +47,8 @@ impl Weights {
                     step: 0,
                     preset: preset.name().into(),
                     seed: Some(*seed),
+                    network: None,
+                    baseline: None,
                 };
                 Ok((Model::random(&config, *seed, device)?, report))
             }

@@ -25,11 +25,9 @@ impl JointLoss {
     }
 }
 
-/// The weight of each task (paper, section 3.4: α = 0.5 of both).
-const ALPHA: f64 = 0.5;
-
-/// The joint objective. `segments` is `[B]` i64: equal numbers mean the same segment of the same stream.
-pub fn joint_loss(embeddings: &Embeddings, segments: &Tensor) -> JointLoss {
+/// The joint objective. `motion_share` is the weight of the motion loss, the context loss has the rest (paper, section 3.4:
+/// α = 0.5 of both). `segments` is `[B]` i64: equal numbers mean the same segment of the same stream.
+pub fn joint_loss(embeddings: &Embeddings, segments: &Tensor, motion_share: f64) -> JointLoss {
     let context = context_loss(&embeddings.clip_context, &embeddings.key_frame, segments);
     let motion = motion_loss(
         &embeddings.predicted_motion,
@@ -38,7 +36,7 @@ pub fn joint_loss(embeddings: &Embeddings, segments: &Tensor) -> JointLoss {
         segments,
     );
     JointLoss {
-        total: ALPHA * &context.loss + (1.0 - ALPHA) * &motion.loss,
+        total: (1.0 - motion_share) * &context.loss + motion_share * &motion.loss,
         context,
         motion,
     }
@@ -64,7 +62,7 @@ mod tests {
             motion_known: known.view([batch, 2, positions]),
             pooled: rows(batch, 5),
         };
-        let loss = joint_loss(&embeddings, &Tensor::from_slice(&[1i64, 2, 3]));
+        let loss = joint_loss(&embeddings, &Tensor::from_slice(&[1i64, 2, 3]), 0.5);
         let each = loss.by_sample();
         assert_eq!(each.size(), [batch, 2]);
         let mean = each.select(1, 0).mean(Kind::Float).double_value(&[]);

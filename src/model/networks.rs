@@ -114,6 +114,34 @@ impl Model {
         no_grad(|| Ok(self.video.forward(clips, pass)?.pooled()))
     }
 
+    /// The V-Network, for training on labels.
+    pub fn video(&self) -> &VideoNetwork {
+        &self.video
+    }
+
+    /// Normalised pictures `[B, 3, S, S]` → pooled features of the I-Network `[B, C]`, f32, without gradient.
+    ///
+    /// # Errors
+    /// Pictures of another shape than the configuration's.
+    pub fn key_frame_features(&self, pictures: &Tensor) -> Result<Tensor, ModelError> {
+        let pass = Pass::evaluate(super::Precision::Float32);
+        no_grad(|| Ok(self.key_frame.forward(pictures, pass)?.to_kind(Kind::Float)))
+    }
+
+    /// Motion maps `[B, 2, F, s, s]` → features of the M-Network, averaged over positions: `[B, C]`, f32, without gradient.
+    ///
+    /// # Errors
+    /// Maps of another shape than the configuration's.
+    pub fn motion_features(&self, maps: &Tensor) -> Result<Tensor, ModelError> {
+        let pass = Pass::evaluate(super::Precision::Float32);
+        no_grad(|| {
+            Ok(self
+                .motion
+                .forward(maps, pass)?
+                .mean_dim([1i64].as_slice(), false, Kind::Float))
+        })
+    }
+
     /// Everything that the two losses need.
     ///
     /// # Errors

@@ -142,20 +142,24 @@ impl Arrivals {
         self.rotation.is_some()
     }
 
-    /// Where a stream's scout begins. With `settings` other than before, or none, that is the source's beginning.
-    pub fn begin(&mut self, stream: &StreamName, settings: Option<String>) -> StreamCursor {
+    /// Where a stream's scout begins: where the last one with these settings was, if its source can be read `again`; else at
+    /// the source's beginning.
+    pub fn begin(&mut self, stream: &StreamName, settings: &str, again: bool) -> StreamCursor {
         let arriving = self.of(stream);
         arriving.points.clear();
         arriving.windows = None;
-        match settings {
-            Some(settings) if settings == arriving.cursor.settings => {}
-            settings => {
-                arriving.cursor.rewind();
-                arriving.parked.clear();
-                arriving.cursor.settings = settings.unwrap_or_default();
-            }
+        if !again || settings != arriving.cursor.settings {
+            arriving.cursor.rewind();
+            arriving.parked.clear();
+            settings.clone_into(&mut arriving.cursor.settings);
         }
         arriving.cursor.clone()
+    }
+
+    /// Whether a source, read with these settings, has given all that it has.
+    pub fn is_over(&self, stream: &StreamName, settings: &str) -> bool {
+        let is_over = |arriving: &Arriving| arriving.cursor.over && arriving.cursor.settings == settings;
+        self.streams.get(stream).is_some_and(is_over)
     }
 
     /// A scout has come to a point between two files.

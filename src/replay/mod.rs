@@ -6,6 +6,7 @@
 //! [`Sampling`]; how fast, by [`RateLimiter`].
 
 mod arrivals;
+mod browse;
 mod config;
 mod dense;
 mod features;

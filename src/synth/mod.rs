@@ -23,6 +23,7 @@ mod texture;
 pub use error::SynthError;
 pub use labels::{LABELS_FILE, SETTINGS_FILE};
 pub use movement::Motion;
+pub(crate) use mp4_times::clear_times as clear_mp4_times;
 pub use plan::SynthPart;
 pub use run::{SynthOptions, SynthSummary, synthesise};
 pub use texture::Context;

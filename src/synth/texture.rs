@@ -169,7 +169,7 @@ pub struct Paint {
     pub colours: [[f32; 3]; 2],
     /// Mean of each channel, imposed.
     pub mean: [f32; 3],
-    /// Standard deviation of luma, imposed.
+    /// Standard deviation of the channels, imposed.
     pub spread: f32,
 }
 
@@ -184,7 +184,7 @@ impl Paint {
             seed: rng.random(),
             colours: [colour(rng), colour(rng)],
             mean: std::array::from_fn(|_| luma + rng.random_range(-9.0..9.0)),
-            spread: rng.random_range(30.0..42.0),
+            spread: rng.random_range(28.0..40.0),
         }
     }
 
@@ -227,32 +227,31 @@ impl Paint {
     }
 }
 
-pub(super) fn luma(colour: [f32; 3]) -> f32 {
-    0.299 * colour[0] + 0.587 * colour[1] + 0.114 * colour[2]
-}
-
 impl Backdrop {
-    /// Shifts and stretches the colours to this mean and this spread of luma, so that neither tells the context. Cutting off
-    /// at black and white moves both a little: a few rounds bring them back.
+    /// Shifts and stretches the colours to this mean and this spread, so that neither tells the context. Cutting off at black
+    /// and white moves both a little: more rounds bring them back, the last ones the mean alone.
     fn impose(&mut self, mean: [f32; 3], spread: f32) {
-        let count = self.pixels.len() as f32;
-        for _ in 0..4 {
-            let mut sum = [0f32; 3];
-            for pixel in &self.pixels {
-                (0..3).for_each(|c| sum[c] += pixel[c] / count);
-            }
-            let middle = luma(sum);
-            let variance: f32 = self
-                .pixels
-                .iter()
-                .map(|&p| (luma(p) - middle).powi(2) / count)
-                .sum();
-            // Two colours of nearly the same luma are told apart by hue alone; stretched without limit they would be noise.
-            let stretch = (spread / variance.sqrt().max(1.0)).min(6.0);
+        for round in 0..12 {
+            let (sum, deviation) = self.mean_and_spread();
+            let stretch = if round < 6 {
+                spread / deviation.max(1.0)
+            } else {
+                1.0
+            };
             for pixel in &mut self.pixels {
                 *pixel = std::array::from_fn(|c| (mean[c] + (pixel[c] - sum[c]) * stretch).clamp(4.0, 251.0));
             }
         }
+    }
+
+    /// Mean of each channel, and the root of the mean square of all channels' deviations from it.
+    fn mean_and_spread(&self) -> ([f32; 3], f32) {
+        let count = self.pixels.len().max(1) as f64;
+        let mean: [f64; 3] =
+            std::array::from_fn(|c| self.pixels.iter().map(|p| f64::from(p[c])).sum::<f64>() / count);
+        let square = |p: &[f32; 3]| (0..3).map(|c| (f64::from(p[c]) - mean[c]).powi(2)).sum::<f64>();
+        let variance = self.pixels.iter().map(square).sum::<f64>() / (3.0 * count);
+        (mean.map(|m| m as f32), variance.sqrt() as f32)
     }
 
     /// The colour at a place measured from the middle, mixed from its four neighbours; beyond the edge it is mirrored.
@@ -289,26 +288,17 @@ mod tests {
             let mut paint = Paint::draw(&mut rng);
             paint.colours = [[200.0, 60.0, 50.0], [40.0, 120.0, 90.0]];
             let backdrop = paint.backdrop(context, (240, 180), |_, _| None);
-            let count = backdrop.pixels.len() as f32;
-            let mean: [f32; 3] =
-                std::array::from_fn(|c| backdrop.pixels.iter().map(|p| p[c]).sum::<f32>() / count);
-            let middle = luma(mean);
-            let variance: f32 = backdrop
-                .pixels
-                .iter()
-                .map(|&p| (luma(p) - middle).powi(2) / count)
-                .sum();
+            let (mean, spread) = backdrop.mean_and_spread();
             for c in 0..3 {
                 assert!(
-                    (mean[c] - paint.mean[c]).abs() < 3.0,
+                    (mean[c] - paint.mean[c]).abs() < 2.0,
                     "{context:?} {mean:?} {:?}",
                     paint.mean
                 );
             }
             assert!(
-                (variance.sqrt() - paint.spread).abs() < 4.0,
-                "{context:?} {} {}",
-                variance.sqrt(),
+                (spread - paint.spread).abs() < 5.0,
+                "{context:?} {spread} {}",
                 paint.spread
             );
         }

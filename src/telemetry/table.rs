@@ -216,6 +216,10 @@ metrics! {
         "Spread of the pooled features scaled to length 1: 0 when all are the same (collapse), 1 when they point everywhere alike.";
     TRAIN_EFFECTIVE_RANK = "comove_train_effective_rank", Kind::Gauge, Plain, [],
         "How many dimensions the last 256 pooled features use: near 1 when they collapse to a line.";
+    TRAIN_ALIGNMENT = "comove_train_alignment", Kind::Gauge, Plain, [],
+        "Mean squared distance of a clip and its own key frame, both embeddings at length 1: 0 the same, 2 unrelated.";
+    TRAIN_UNIFORMITY = "comove_train_uniformity", Kind::Gauge, Plain, [],
+        "log of the mean of exp(-2 d²) over pairs of pooled features at length 1: 0 when all are the same, the lower the better spread.";
     TRAIN_STEP_SECONDS = "comove_train_step_seconds", Kind::Histogram(STEP_SECONDS), Seconds, [],
         "Time of an optimiser step, without the wait for its data. On a GPU the mean of each report, once for each of its steps.";
     TRAIN_DATA_WAIT_SECONDS = "comove_train_data_wait_seconds", Kind::Histogram(STEP_SECONDS), Seconds, [],
@@ -232,6 +236,8 @@ metrics! {
         "Norm of the whole gradient before clipping, at the last report.";
     TRAIN_NONFINITE = "comove_train_nonfinite_steps_total", Kind::Counter, Count, [],
         "Steps left out because loss or gradient was not finite, over all resumes.";
+    TRAIN_ROLLBACKS = "comove_train_rollbacks_total", Kind::Counter, Count, [],
+        "Times that training diverged and went back to a checkpoint.";
     TRAIN_LAST_STEP = "comove_train_last_step_timestamp_seconds", Kind::Gauge, Seconds, [],
         "When the last optimiser step was reported, 0 before the first.";
 
@@ -242,6 +248,10 @@ metrics! {
         "Time from the start of a checkpoint to its rename into place.";
     CHECKPOINT_BYTES = "comove_checkpoint_bytes", Kind::Gauge, Bytes, [],
         "Size of the newest complete checkpoint.";
+    CHECKPOINT_REPLAY_BYTES = "comove_checkpoint_replay_bytes", Kind::Gauge, Bytes, [],
+        "Size of all samples of replay in the checkpoint folder, which checkpoints share.";
+    CHECKPOINT_REPLAY_FAILURES = "comove_checkpoint_replay_failures_total", Kind::Counter, Count, [],
+        "Checkpoints written without the samples of replay, because these could not be written.";
     CHECKPOINT_STEP = "comove_checkpoint_step", Kind::Gauge, Count, [],
         "Optimiser step of the newest complete checkpoint.";
     CHECKPOINT_LAST_SUCCESS = "comove_checkpoint_last_success_timestamp_seconds", Kind::Gauge, Seconds, [],

@@ -12,6 +12,7 @@ pub struct TrainMetrics {
     steps: Counter,
     samples: Counter,
     first_uses: Counter,
+    rollbacks: Counter,
     step_seconds: Histogram,
     data_wait_seconds: Histogram,
     /// Step and samples at the last report.
@@ -27,11 +28,17 @@ impl TrainMetrics {
             registry: registry.clone(),
             steps: registry.counter(&table::TRAIN_STEPS, &[]),
             samples: registry.counter(&table::TRAIN_SAMPLES, &[]),
+            rollbacks: registry.counter(&table::TRAIN_ROLLBACKS, &[]),
             first_uses: registry.counter(&table::TRAIN_PREQUENTIAL_SAMPLES, &[]),
             step_seconds: registry.histogram(&table::TRAIN_STEP_SECONDS, &[]),
             data_wait_seconds: registry.histogram(&table::TRAIN_DATA_WAIT_SECONDS, &[]),
             before: Mutex::new((first_step, None)),
         }
+    }
+
+    /// Training diverged and went back to a checkpoint.
+    pub fn rolled_back(&self) {
+        self.rollbacks.increment(1);
     }
 
     /// A step is done.
@@ -83,6 +90,8 @@ impl TrainMetrics {
             (&table::TRAIN_LAST_STEP, last_step),
             (&table::TRAIN_EMBEDDING_STD, report.embedding_std),
             (&table::TRAIN_EFFECTIVE_RANK, report.effective_rank),
+            (&table::TRAIN_ALIGNMENT, report.alignment),
+            (&table::TRAIN_UNIFORMITY, report.uniformity),
             (&table::TRAIN_LEARNING_RATE, report.learning_rate),
             (&table::TRAIN_GRADIENT_NORM, report.grad_norm),
         ];

@@ -8,13 +8,14 @@ use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
 use super::Provenance;
 use super::entry::Register;
 use super::roster::Roster;
+use super::sight::Sightings;
 use crate::checkpoint;
 use crate::decode::DecodeQueue;
 use crate::ingest::{ByteBudget, StreamState};
 use crate::replay::Replay;
 use crate::server::{
-    ChangeError, CheckpointView, Daemon, Keep, Pause, ReloadView, ReplayView, SnapshotError, StatusView,
-    StreamView, Switch, TaskView, TrainChange, TrainStateView, TrainView,
+    ChangeError, CheckpointDue, CheckpointView, Daemon, Keep, Pause, ReloadView, ReplayView, SnapshotError,
+    StatusView, StreamView, Switch, TaskView, TrainChange, TrainStateView, TrainView,
 };
 use crate::telemetry::{self, Exposition, Heartbeat, Pulse};
 use crate::train::{Command, RateChange, StepReport};
@@ -54,6 +55,8 @@ impl TrainBoard {
             embedding_std: report.embedding_std,
             effective_rank: report.effective_rank,
             samples_per_second: report.samples_per_second,
+            steps_per_second: report.steps as f64
+                / (report.steps as f64 * report.step_seconds + report.data_wait_seconds),
             learning_rate: report.learning_rate,
             nonfinite_steps: report.nonfinite_steps,
         })
@@ -82,6 +85,11 @@ pub(super) struct Board {
     pub checkpoints: PathBuf,
     /// Memory of the networks, with gradients and optimiser.
     pub model_bytes: u64,
+    /// Time from one checkpoint to the next.
+    pub checkpoint_every: Duration,
+    /// The newest of this run, and when it was tried.
+    pub newest_checkpoint: Mutex<(Option<u64>, Instant)>,
+    pub sightings: Sightings,
     pub commands: Sender<Command>,
     /// Beats with every step; while training pauses, nobody need beat it.
     pub train_heartbeat: Heartbeat,
@@ -103,6 +111,21 @@ impl Board {
     /// Books a report of the learner.
     pub fn trained(&self, report: StepReport) {
         lock(&self.train).report = Some(report);
+    }
+
+    /// A checkpoint of this step is in place, or could not be written.
+    pub fn checkpoint_tried(&self, written: Option<u64>) {
+        let mut newest = lock(&self.newest_checkpoint);
+        *newest = (written.or(newest.0), Instant::now());
+    }
+
+    fn checkpoint_due(&self) -> CheckpointDue {
+        let (step, tried) = *lock(&self.newest_checkpoint);
+        CheckpointDue {
+            step,
+            age_seconds: tried.elapsed().as_secs_f64(),
+            every_seconds: self.checkpoint_every.as_secs_f64(),
+        }
     }
 
     /// Training pauses, or goes on.
@@ -233,6 +256,7 @@ impl Daemon for Board {
             streams,
             replay: Some(ReplayView::from(&replay)),
             train,
+            checkpoint: Some(self.checkpoint_due()),
         }
     }
 

@@ -9,7 +9,7 @@ use rand_chacha::ChaCha8Rng;
 use super::entry::{About, StreamEntry};
 use super::stream_group::{SharedParts, StreamGroup, StreamSetup};
 use super::supervisor::SupervisorMessage;
-use crate::ingest::{StreamMessage, StreamName};
+use crate::ingest::{StreamMessage, StreamName, StreamReport, StreamState};
 use crate::window::{ScoutEnd, ScoutHandle};
 
 /// How long a stream's actor may take to say how it is.
@@ -64,6 +64,23 @@ impl Member {
             told_to_stop: false,
             leaving: None,
         }
+    }
+
+    /// A stream whose source the run that this one goes on from has read to its end has nothing more to give.
+    pub fn end_if_over_before(&mut self, shared: &SharedParts) {
+        if !self.setup.config.enabled || !self.setup.is_over(shared) {
+            return;
+        }
+        let reason = "its source was over before this run, which goes on from a checkpoint";
+        tracing::info!(stream = %self.name(), reason);
+        self.entry().reported(StreamReport {
+            stream: self.name().to_string(),
+            state: StreamState::Ended,
+            reason: reason.to_owned(),
+            failed: false,
+            since_unix_ns: (shared.wall_clock)(),
+        });
+        (self.over, self.restart_at) = (true, None);
     }
 
     pub fn name(&self) -> &StreamName {

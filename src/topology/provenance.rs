@@ -3,12 +3,20 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use serde::{Deserialize, Serialize};
 
-use crate::ingest::StreamName;
+use super::entry::StreamEntry;
+use crate::ingest::{Fate, StreamName};
 use crate::replay::{Sample, TimeRange};
 
 /// What a checkpoint was learned from, stream by stream. Clones share.
-#[derive(Clone, Debug, Default)]
-pub struct Provenance(Arc<Mutex<BTreeMap<String, StreamProvenance>>>);
+#[derive(Clone, Default)]
+pub struct Provenance(Arc<Mutex<Learned>>);
+
+#[derive(Default)]
+struct Learned {
+    streams: BTreeMap<String, StreamProvenance>,
+    /// What the streams of this run count themselves.
+    followed: BTreeMap<String, Arc<StreamEntry>>,
+}
 
 /// What was learned from one stream.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,27 +29,58 @@ pub struct StreamProvenance {
     pub pts_ns: Option<(u64, u64)>,
     /// Arrival of their pictures, nanoseconds since the Unix epoch.
     pub arrival_unix_ns: Option<(u64, u64)>,
+    /// Access units that came.
+    #[serde(default)]
+    pub access_units: u64,
+    /// Access units lost, by reason.
+    #[serde(default)]
+    pub dropped: BTreeMap<String, u64>,
+    /// Times that its source was opened again after a failure.
+    #[serde(default)]
+    pub reconnects: u64,
+}
+
+impl StreamProvenance {
+    fn add_losses_of(&mut self, entry: &StreamEntry) {
+        let account = entry.ledger.snapshot();
+        self.access_units += account.received;
+        for fate in Fate::ALL {
+            if let (Fate::Dropped(_), units @ 1..) = (fate, account.settled(fate)) {
+                *self.dropped.entry(fate.label().to_owned()).or_default() += units;
+            }
+        }
+        self.reconnects += entry.reconnects();
+    }
 }
 
 impl Provenance {
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, StreamProvenance>> {
+    fn lock(&self) -> MutexGuard<'_, Learned> {
         self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
     /// Goes on from what an earlier run learned from, as it stands in its checkpoint.
     pub fn continue_from(&self, earlier: BTreeMap<String, StreamProvenance>) {
-        *self.lock() = earlier;
+        self.lock().streams = earlier;
     }
 
-    /// Says where a stream comes from.
-    pub fn name_source(&self, stream: &StreamName, source: &str) {
-        self.lock().entry(stream.to_string()).or_default().source = source.to_owned();
+    /// Says where a stream comes from, and who counts what it loses.
+    pub(super) fn follow(&self, entry: &Arc<StreamEntry>, source: &str) {
+        let mut learned = self.lock();
+        let stream = learned.streams.entry(entry.name.to_string()).or_default();
+        source.clone_into(&mut stream.source);
+        // A stream that was removed and has come again counts anew.
+        if let Some(former) = learned.followed.insert(entry.name.to_string(), entry.clone())
+            && !Arc::ptr_eq(&former, entry)
+            && let Some(stream) = learned.streams.get_mut(entry.name.as_str())
+        {
+            stream.add_losses_of(&former);
+        }
     }
 
     /// Books a sample that replay took.
     pub fn record(&self, sample: &Sample) {
-        let mut streams = self.lock();
-        let stream = streams.entry(sample.stream.to_string()).or_default();
+        let mut learned = self.lock();
+        let stream = learned.streams.entry(sample.stream.to_string()).or_default();
         stream.samples += 1;
         widen(&mut stream.arrival_unix_ns, sample.arrival);
         if let Some(pts) = sample.pts {
@@ -52,13 +91,19 @@ impl Provenance {
     /// Samples taken from a stream so far.
     pub fn samples(&self, stream: &StreamName) -> u64 {
         self.lock()
+            .streams
             .get(stream.as_str())
             .map_or(0, |stream| stream.samples)
     }
 
     /// For the manifest.
     pub fn to_json(&self) -> serde_json::Value {
-        serde_json::to_value(&*self.lock()).unwrap_or_default()
+        let learned = self.lock();
+        let mut streams = learned.streams.clone();
+        for (name, entry) in &learned.followed {
+            streams.entry(name.clone()).or_default().add_losses_of(entry);
+        }
+        serde_json::to_value(streams).unwrap_or_default()
     }
 }
 
@@ -69,7 +114,9 @@ fn widen(range: &mut Option<(u64, u64)>, by: TimeRange) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::entry::About;
     use super::*;
+    use crate::ingest::{DropReason, StreamOrigin};
 
     #[test]
     fn ranges_grow_to_hold_every_sample() {
@@ -84,10 +131,37 @@ mod tests {
     fn what_a_checkpoint_says_is_read_back_and_gone_on_from() {
         let provenance = Provenance::default();
         let gate = StreamName::new("gate").unwrap();
-        provenance.name_source(&gate, "rtsp://***@camera/1");
+        let entry = |name: &StreamName| {
+            let about = About {
+                source: "rtsp://***@camera/1".to_owned(),
+                origin: StreamOrigin::Config,
+                enabled: true,
+            };
+            Arc::new(StreamEntry::new(name.clone(), about))
+        };
+        let first = entry(&gate);
+        for _ in 0..2 {
+            let lost = Fate::Dropped(DropReason::CorruptBitstream);
+            first.ledger.receive(5).settle(lost);
+        }
+        provenance.follow(&first, "rtsp://***@camera/1");
         let earlier = serde_json::from_value(provenance.to_json()).unwrap();
         let later = Provenance::default();
         later.continue_from(earlier);
         assert_eq!(later.to_json(), provenance.to_json());
+        // Losses add up over runs.
+        let again = entry(&gate);
+        again
+            .ledger
+            .receive(5)
+            .settle(Fate::Dropped(DropReason::NoCredit));
+        later.follow(&again, "rtsp://***@camera/1");
+        let told = later.to_json();
+        assert_eq!(told["gate"]["source"], "rtsp://***@camera/1");
+        assert_eq!(told["gate"]["access_units"], 3);
+        assert_eq!(
+            told["gate"]["dropped"],
+            serde_json::json!({"corrupt_bitstream": 2, "no_credit": 1})
+        );
     }
 }

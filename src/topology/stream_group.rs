@@ -61,6 +61,11 @@ impl StreamSetup {
         }
     }
 
+    /// The run that this one goes on from has read all that the source has.
+    pub fn is_over(&self, shared: &SharedParts) -> bool {
+        shared.replay.is_over(&self.entry.name, &self.settings(shared))
+    }
+
     /// Everything that decides which windows are chosen in the source, as text.
     fn settings(&self, shared: &SharedParts) -> String {
         format!(
@@ -83,14 +88,14 @@ impl StreamSetup {
         generation: u64,
     ) -> Result<StreamGroup, RunError> {
         let name = &self.entry.name;
-        let settings = self.can_be_read_again(shared).then(|| self.settings(shared));
+        let again = self.can_be_read_again(shared);
         // A source that is read again draws the same; one that is not must not repeat what it drew for its last segments.
-        let generation_of_seed = if settings.is_some() { 0 } else { generation };
-        let cursor = shared.replay.begin_stream(name, settings);
+        let generation_of_seed = if again { 0 } else { generation };
+        let cursor = shared.replay.begin_stream(name, &self.settings(shared), again);
         let begins = (cursor.first_segment << 20) + generation_of_seed;
         let seed = seed_of(shared.seed, name.as_str(), begins);
         let (items, arriving) = crossbeam_channel::bounded(ITEMS_BETWEEN);
-        shared.provenance.name_source(name, &self.source.to_string());
+        shared.provenance.follow(&self.entry, &self.source.to_string());
         let scout = spawn_scout(ScoutParts {
             stream: name.clone(),
             pace: match self.source.is_live() {

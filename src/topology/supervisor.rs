@@ -101,6 +101,9 @@ impl Actor for Supervisor {
         for setup in parts.streams {
             state.admit(setup);
         }
+        for member in &mut state.members {
+            member.end_if_over_before(&state.shared);
+        }
         state.tick(&myself).await;
         // Ends with the actor.
         let _ticks = myself.send_interval(TICK, || SupervisorMessage::Tick);

@@ -95,10 +95,13 @@ pub(super) fn follow_trainer(
                     board.trained(report);
                 }
                 TrainEvent::SnapshotWritten(written) => {
+                    checkpoints.replay_bytes(written.replay_bytes);
+                    board.checkpoint_tried(Some(written.step));
                     checkpoints.written(written.step, written.bytes, written.took, SystemTime::now());
                     tracing::info!(step = written.step, path = %written.path.display(), "checkpoint written");
                 }
                 TrainEvent::SnapshotFailed { step, reason } => {
+                    board.checkpoint_tried(None);
                     checkpoints.failed();
                     tracing::error!(
                         step,
@@ -108,6 +111,27 @@ pub(super) fn follow_trainer(
                 }
                 TrainEvent::PruneFailed { reason } => {
                     tracing::warn!(reason, "old checkpoints could not be deleted");
+                }
+                TrainEvent::ReplayNotSaved { step, reason } => {
+                    checkpoints.replay_failed();
+                    tracing::error!(
+                        step,
+                        reason,
+                        "a checkpoint was written without the samples of replay: a run that goes on from it fills replay anew"
+                    );
+                }
+                TrainEvent::RolledBack {
+                    nonfinite,
+                    from_step,
+                    to_step,
+                } => {
+                    train.rolled_back();
+                    tracing::error!(
+                        nonfinite,
+                        from_step,
+                        to_step,
+                        "training diverged and went back to a checkpoint"
+                    );
                 }
                 TrainEvent::Paused => {
                     board.training_pauses(true);

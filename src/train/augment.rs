@@ -3,7 +3,7 @@ use tch::{Device, Kind, Tensor, no_grad};
 
 use super::appearance::LUMA;
 use super::resample::{Axis, apply, blurring, resampling};
-use super::{Appearance, Batch, Crop};
+use super::{Appearance, Batch, Crop, ObjectiveConfig};
 use crate::model::{ModelConfig, Views, normalise_rgb};
 use crate::replay::{MASKED, MOTION_UNITS_PER_PIXEL};
 
@@ -49,6 +49,16 @@ const KNOWN_SHARE_MIN: f64 = 0.5;
 
 /// Stored samples → what the networks see, on the batch's device. One draw a sample.
 pub fn augment(batch: &Batch, draws: &[SampleDraw], config: &ModelConfig) -> Views {
+    augment_with(batch, draws, config, &ObjectiveConfig::default())
+}
+
+/// As [`augment`], with the motion's geometry as the objective has it.
+pub fn augment_with(
+    batch: &Batch,
+    draws: &[SampleDraw],
+    config: &ModelConfig,
+    objective: &ObjectiveConfig,
+) -> Views {
     no_grad(|| {
         let clip_draws: Vec<_> = draws.iter().map(|draw| draw.clip).collect();
         let key_draws: Vec<_> = draws.iter().map(|draw| draw.key_frame).collect();
@@ -58,7 +68,7 @@ pub fn augment(batch: &Batch, draws: &[SampleDraw], config: &ModelConfig) -> Vie
             &batch.source_sizes,
             config.crop,
         );
-        let (motion, known) = motion_views(batch, &clip_draws, config);
+        let (motion, known) = motion_views(batch, &clip_draws, config, objective);
         Views {
             clips: view(&batch.clips, &clip_draws, &batch.source_sizes, config.crop),
             key_frames: key_frames.squeeze_dim(2),
@@ -136,7 +146,12 @@ fn recoloured(pixels: &Tensor, draws: &[ViewDraw], device: Device) -> Tensor {
 ///
 /// Known and unknown cells are resampled apart and divided by each other's weight: an unknown cell neither counts as standing
 /// still nor dilutes its neighbours.
-fn motion_views(batch: &Batch, draws: &[ViewDraw], config: &ModelConfig) -> (Tensor, Tensor) {
+pub(crate) fn motion_views(
+    batch: &Batch,
+    draws: &[ViewDraw],
+    config: &ModelConfig,
+    objective: &ObjectiveConfig,
+) -> (Tensor, Tensor) {
     let device = batch.motion.device();
     let size = batch.motion.size();
     let (samples, windows, maps, rows_in, columns_in) = (size[0], size[1], size[2], size[4], size[5]);
@@ -158,12 +173,23 @@ fn motion_views(batch: &Batch, draws: &[ViewDraw], config: &ModelConfig) -> (Ten
     let weight = weight.reshape([samples, windows, maps, 1, side, side]);
     // A little below the bound: weights that sum to exactly a half must not fall to rounding.
     let known = weight.ge(KNOWN_SHARE_MIN - 1e-4).to_kind(Kind::Float);
+    // Unmasked, an unknown cell counts as standing still.
+    let (weight, known) = match objective.mask_unknown_motion {
+        true => (weight, known),
+        false => (weight.ones_like(), known.ones_like()),
+    };
 
     let mut factors = Vec::with_capacity(2 * draws.len());
-    for draw in draws {
-        let direction = if draw.crop.flipped { -1.0 } else { 1.0 };
-        factors.push((direction * MOTION_CROP_PIXELS / draw.crop.width) as f32);
-        factors.push((MOTION_CROP_PIXELS / draw.crop.height) as f32);
+    for (draw, &(_, source_height)) in draws.iter().zip(&batch.source_sizes) {
+        let turned = draw.crop.flipped && objective.turn_flipped_motion;
+        let direction = if turned { -1.0 } else { 1.0 };
+        let (width, height) = match objective.scale_cropped_motion {
+            true => (draw.crop.width, draw.crop.height),
+            // As if the crop were the whole height of the source.
+            false => (f64::from(source_height), f64::from(source_height)),
+        };
+        factors.push((direction * MOTION_CROP_PIXELS / width) as f32);
+        factors.push((MOTION_CROP_PIXELS / height) as f32);
     }
     let factors = Tensor::from_slice(&factors)
         .to_device(device)
@@ -400,5 +426,53 @@ mod tests {
             brightest(0)
         );
         assert!((brightest(1) - 1.0).abs() < 1e-5, "{}", brightest(1));
+    }
+
+    #[test]
+    fn each_correction_of_the_geometry_can_be_left_out_on_its_own() {
+        let units = |axis: usize, _: bool, column: u32| match (axis, column) {
+            (_, 0..24) => MASKED,
+            (0, _) => MOTION_UNITS_PER_PIXEL / 2,
+            _ => 0,
+        };
+        let sample = sample(units);
+        let samples = vec![Arc::clone(&sample), sample];
+        let batch = Batch::gather(&samples, &config(), Device::Cpu).unwrap();
+        // The right half of the source, mirrored: known and unknown cells are both far from the edge of a small crop.
+        let crop = Crop {
+            left: 0.0,
+            top: 0.0,
+            width: 400.0,
+            height: 90.0,
+            flipped: true,
+        };
+        let seen = |objective: ObjectiveConfig| {
+            let views = augment_with(&batch, &[plain(crop), plain(crop)], &config(), &objective);
+            // Mirrored: what was known on the right is on the left now.
+            let x = views.motion.double_value(&[0, 0, 0, 1, 12, 2]);
+            (x, views.known.double_value(&[0, 0, 1, 12, 22]))
+        };
+        let near = |a: f64, b: f64| (a - b).abs() < 1e-4;
+        let all = ObjectiveConfig::default();
+        let (x, known) = seen(all);
+        assert!(
+            near(x, -0.5 * 256.0 / 400.0 / 10.0) && known == 0.0,
+            "{x} {known}"
+        );
+        let (x, _) = seen(ObjectiveConfig {
+            turn_flipped_motion: false,
+            ..all
+        });
+        assert!(near(x, 0.5 * 256.0 / 400.0 / 10.0), "{x}");
+        let (x, _) = seen(ObjectiveConfig {
+            scale_cropped_motion: false,
+            ..all
+        });
+        assert!(near(x, -0.5 * 256.0 / 180.0 / 10.0), "{x}");
+        let (_, known) = seen(ObjectiveConfig {
+            mask_unknown_motion: false,
+            ..all
+        });
+        assert_eq!(known, 1.0);
     }
 }

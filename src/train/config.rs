@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use super::{DeviceChoice, OptimizerKind, Schedule, TrainError};
+use super::{DeviceChoice, ObjectiveConfig, OptimizerKind, Schedule, TrainError};
 use crate::model::{ModelConfig, NormKind, Precision, Preset};
 
 /// In which type the networks compute.
@@ -41,12 +41,18 @@ pub struct TrainConfig {
     pub warmup_steps: u64,
     /// How the learning rate goes on after that.
     pub schedule: Schedule,
+    /// What is minimised.
+    pub objective: ObjectiveConfig,
     /// Gradients longer than this are shortened to it.
     pub clip_norm: f64,
     /// Everything random in training follows from it.
     pub seed: u64,
     /// Training ends after this many steps of this run. Left out: with the sources, or when told to.
     pub max_steps: Option<u64>,
+    /// After so many steps in a row that were not finite, training goes back to a checkpoint.
+    pub nonfinite_patience: u64,
+    /// How often a run may go back before it ends with an error.
+    pub max_rollbacks: u32,
     /// Steps from one report to the next.
     pub report_every: u64,
     /// Threads that libtorch computes with on a CPU. Left out: as many as there are cores.
@@ -67,9 +73,12 @@ impl Default for TrainConfig {
             weight_decay: None,
             warmup_steps: 100,
             schedule: Schedule::Constant {},
+            objective: ObjectiveConfig::default(),
             clip_norm: 15.0,
             seed: 1,
             max_steps: None,
+            nonfinite_patience: 20,
+            max_rollbacks: 3,
             report_every: 10,
             threads: None,
         }
@@ -81,6 +90,7 @@ impl TrainConfig {
     pub fn model(&self) -> ModelConfig {
         let mut model = self.preset.model(self.norm);
         model.predictor.dropout = self.dropout;
+        model.sample = self.objective.sample_spec(model.sample);
         model
     }
 
@@ -168,6 +178,12 @@ impl TrainConfig {
             "a number from 0 to below 1 is right",
         )?;
         check(
+            self.nonfinite_patience > 0,
+            "nonfinite_patience",
+            "0".into(),
+            "at least 1 is right",
+        )?;
+        check(
             self.report_every > 0,
             "report_every",
             "0".into(),
@@ -197,6 +213,7 @@ impl TrainConfig {
                 "from 1 to schedule.total_steps is right",
             )?;
         }
+        self.objective.check()?;
         Ok(self.model().validate()?)
     }
 }

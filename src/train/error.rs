@@ -102,6 +102,34 @@ pub enum TrainError {
     /// libtorch refuses.
     #[error("libtorch: {0}")]
     Torch(#[from] TchError),
+    /// Training diverged and going back did not help.
+    #[error(
+        "the last {steps} steps were not finite, and the run has gone back to a checkpoint {rollbacks} times (train.max_rollbacks); \
+         a lower train.learning_rate or train.clip_norm may help. The checkpoints stand"
+    )]
+    NotFinite {
+        /// Steps in a row.
+        steps: u64,
+        /// Times that the run went back.
+        rollbacks: u32,
+    },
+    /// Training diverged before there was a checkpoint to go back to.
+    #[error("the last {steps} steps were not finite, and there is no checkpoint left to go back to")]
+    NothingToGoBackTo {
+        /// Steps in a row.
+        steps: u64,
+    },
+    /// The last snapshot cannot be written: what was learned since the one before is lost.
+    #[error(
+        "{source}; what was learned since {}",
+        .standing.map_or("the start is lost".to_owned(), |step| format!("step {step} is lost, the checkpoint of that step stands"))
+    )]
+    LastSnapshot {
+        /// Why not.
+        source: CheckpointError,
+        /// Step of the newest complete one.
+        standing: Option<u64>,
+    },
     /// A snapshot cannot be read, or the last one cannot be written.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
@@ -132,4 +160,17 @@ pub enum TrainError {
         /// The panic's words.
         message: String,
     },
+}
+
+impl TrainError {
+    /// Whether what was learned before the error is worth a snapshot.
+    pub(super) fn leaves_the_networks_sound(&self) -> bool {
+        !matches!(
+            self,
+            Self::NotFinite { .. }
+                | Self::NothingToGoBackTo { .. }
+                | Self::LastSnapshot { .. }
+                | Self::Checkpoint(_)
+        )
+    }
 }

@@ -65,6 +65,22 @@ pub enum TrainEvent {
         /// Why.
         reason: String,
     },
+    /// Replay's samples are not part of a snapshot that was written.
+    ReplayNotSaved {
+        /// Steps behind it.
+        step: u64,
+        /// Why.
+        reason: String,
+    },
+    /// Training diverged and went back to a snapshot.
+    RolledBack {
+        /// Steps in a row that were not finite.
+        nonfinite: u64,
+        /// Steps behind the networks given up.
+        from_step: u64,
+        /// Steps behind the snapshot.
+        to_step: u64,
+    },
     /// Training pauses.
     Paused,
     /// Training goes on.
@@ -180,9 +196,10 @@ pub fn spawn(parts: TrainerParts) -> Result<TrainHandle, TrainError> {
     let (ready, is_ready) = bounded(1);
     let work = move || {
         let mut step = 0;
+        let mut prepared = None;
         let outcome = panic::catch_unwind(AssertUnwindSafe(|| {
             let run = match Run::prepare(parts, to_obey) {
-                Ok(run) => run,
+                Ok(run) => prepared.insert(run),
                 Err(error) => {
                     let _ = ready.send(Err(error));
                     return None;
@@ -190,17 +207,27 @@ pub fn spawn(parts: TrainerParts) -> Result<TrainHandle, TrainError> {
             };
             step = run.step();
             let _ = ready.send(Ok((run.device(), step, run.model_bytes())));
-            Some(run.finish(&mut step))
+            Some(run.work(&mut step))
         }));
-        match outcome {
-            Ok(Some(ended)) => ended,
+        let ended = match outcome {
             // `spawn` has the error.
-            Ok(None) => Err(TrainError::Source("training did not begin".into())),
+            Ok(None) => return Err(TrainError::Source("training did not begin".into())),
+            Ok(Some(ended)) => ended,
             Err(payload) => Err(TrainError::Panicked {
                 step,
                 message: panic_message(payload.as_ref()),
             }),
+        };
+        if let (Err(error), Some(mut run)) = (&ended, prepared)
+            && error.leaves_the_networks_sound()
+        {
+            // What failed may fail again, and a snapshot is not worth another panic.
+            let rescued = panic::catch_unwind(AssertUnwindSafe(|| run.rescue()));
+            if !matches!(rescued, Ok(Ok(()))) {
+                tracing::error!("what was learned since the last checkpoint could not be saved");
+            }
         }
+        ended
     };
     let thread = thread::Builder::new()
         .name("train".into())

@@ -2,17 +2,17 @@ use std::sync::Arc;
 
 use rand::{RngCore, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use tch::{Device, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use super::outcome::{FeatureProjection, PendingOutcomes};
 use super::tally::{Figures, Tally};
 use super::{
     Batch, Optimizer, PhaseClock, RateChange, RateSet, SampleDraw, SampleOutcome, TrainConfig, TrainError,
-    TrainState, augment,
+    TrainState, augment_with,
 };
 use crate::checkpoint::{NamedTensor, Resumable, Snapshot};
 use crate::loss::joint_loss;
-use crate::model::{Model, Pass, Precision};
+use crate::model::{Model, Pass, Precision, StatisticsBefore};
 use crate::replay::Sample;
 
 /// The networks in training: everything that a step reads or changes. Belongs to one thread.
@@ -30,6 +30,19 @@ pub struct Learner {
     rate: Option<RateSet>,
     projection: FeatureProjection,
     pending: Vec<PendingOutcomes>,
+    /// Steps in a row that were not finite: a scalar i64 on the device.
+    nonfinite_streak: Tensor,
+    /// What a step that does not come to its end has changed so far.
+    mid_step: Option<MidStep>,
+}
+
+/// How to undo a step that has begun.
+#[derive(Debug)]
+struct MidStep {
+    rng: ChaCha8Rng,
+    statistics: StatisticsBefore,
+    /// Parameters may have changed: too late.
+    updating: bool,
 }
 
 /// Distinguishes the generator of the run from that of the initial weights, which has the same seed.
@@ -57,6 +70,8 @@ impl Learner {
             rate: None,
             projection,
             pending: Vec::new(),
+            nonfinite_streak: Tensor::zeros([], (Kind::Int64, device)),
+            mid_step: None,
         })
     }
 
@@ -99,6 +114,13 @@ impl Learner {
         learner.step = state.step;
         learner.samples = state.samples;
         learner.nonfinite_steps = state.nonfinite_steps;
+        learner
+            .tally
+            .import(&from.statistics)
+            .map_err(|reason| TrainError::State {
+                path: from.path.join("statistics.safetensors"),
+                reason,
+            })?;
         // Whoever has changed the configured rate since wants that one.
         let configured = config.learning_rate();
         learner.rate = state.rate.filter(|set| set.configured == configured);
@@ -167,6 +189,11 @@ impl Learner {
     pub fn learn_timed(&mut self, samples: &[Arc<Sample>], clock: &mut PhaseClock) -> Result<(), TrainError> {
         let device = self.model.device();
         let batch = Batch::gather(samples, self.model.config(), device)?;
+        self.mid_step = Some(MidStep {
+            rng: self.rng.clone(),
+            statistics: self.model.store().statistics_before(),
+            updating: false,
+        });
         clock.lap(|seconds| &mut seconds.copy);
         let draws: Vec<SampleDraw> = batch
             .source_sizes
@@ -177,12 +204,11 @@ impl Learner {
             // libtorch's generator cannot be stored: it is seeded from ours at every step.
             tch::manual_seed((self.rng.next_u64() >> 1) as i64);
         }
-        let views = augment(&batch, &draws, self.model.config());
+        let views = augment_with(&batch, &draws, self.model.config(), &self.config.objective);
         clock.lap(|seconds| &mut seconds.augment);
         let store = self.model.store();
-        let before = store.statistics_before();
         let embeddings = self.model.forward(&views, Pass::train(self.precision))?;
-        let loss = joint_loss(&embeddings, &batch.scenes);
+        let loss = joint_loss(&embeddings, &batch.scenes, self.config.objective.motion_share);
         clock.lap(|seconds| &mut seconds.forward);
 
         let trained: Vec<&Tensor> = store.trained_parameters().map(|p| &p.tensor).collect();
@@ -193,9 +219,17 @@ impl Learner {
         let finite = norm.isfinite().logical_and(&loss.total.isfinite());
         let clipped = gradient * (self.config.clip_norm / (&norm + 1e-6)).clamp_max(1.0);
         let learning_rate = self.learning_rate();
+        if let Some(mid_step) = &mut self.mid_step {
+            mid_step.updating = true;
+        }
         self.optimizer.step(store, &clipped, learning_rate, &finite);
-        store.settle_statistics(before, &finite);
+        if let Some(mid_step) = self.mid_step.take() {
+            store.settle_statistics(mid_step.statistics, &finite);
+        }
+        self.nonfinite_streak = (&self.nonfinite_streak + 1) * finite.logical_not();
         clock.lap(|seconds| &mut seconds.optimiser);
+        self.tally
+            .add_pairs(&embeddings.clip_context, &embeddings.key_frame, &finite);
         self.tally.add(&loss, &norm, &finite, &embeddings.pooled);
         self.pending.push(PendingOutcomes::new(
             samples.iter().map(|sample| sample.id).collect(),
@@ -204,6 +238,33 @@ impl Learner {
         ));
         self.step += 1;
         self.samples += samples.len() as u64;
+        Ok(())
+    }
+
+    /// Steps in a row, up to now, that were not finite. Waits for the device.
+    pub fn nonfinite_streak(&self) -> u64 {
+        u64::try_from(self.nonfinite_streak.int64_value(&[])).unwrap_or(0)
+    }
+
+    /// Undoes a step that failed or panicked on its way. False where parameters may have changed already: the networks are then
+    /// of no step at all.
+    pub(super) fn undo_step(&mut self) -> bool {
+        let Some(mid_step) = self.mid_step.take() else {
+            return true;
+        };
+        self.rng = mid_step.rng;
+        let no = Tensor::from(false).to_device(self.model.device());
+        self.model.store().settle_statistics(mid_step.statistics, &no);
+        !mid_step.updating
+    }
+
+    /// Back to a snapshot: networks, optimiser, step and learning rate. What was drawn at random stays drawn: the same draws would
+    /// lead to the same end.
+    pub(super) fn roll_back(&mut self, from: &Resumable) -> Result<(), TrainError> {
+        let mut back = Self::resume(&self.config, self.model.device(), from)?;
+        back.rng = self.rng.clone();
+        back.nonfinite_steps = self.nonfinite_steps + self.tally.nonfinite_steps();
+        *self = back;
         Ok(())
     }
 
@@ -237,10 +298,14 @@ impl Learner {
         let optimizer = optimizer
             .iter()
             .map(|(name, tensor)| NamedTensor::copy_of(name, tensor));
+        let statistics = self.tally.export();
+        let statistics = statistics
+            .iter()
+            .map(|(name, tensor)| NamedTensor::copy_of(name, tensor));
         let state = TrainState {
             step: self.step,
             samples: self.samples,
-            nonfinite_steps: self.nonfinite_steps + self.tally.nonfinite_steps(),
+            nonfinite_steps: self.nonfinite_steps,
             optimizer: self.optimizer.kind(),
             rng: self.rng.clone(),
             rate: self.rate,
@@ -251,6 +316,7 @@ impl Learner {
             model_config: self.model.config().clone(),
             model: model.collect::<Result<_, _>>()?,
             optimizer: optimizer.collect::<Result<_, _>>()?,
+            statistics: statistics.collect::<Result<_, _>>()?,
             state: serde_json::to_string_pretty(&state).map_err(|error| TrainError::State {
                 path: "state.json".into(),
                 reason: error.to_string(),

@@ -1,8 +1,9 @@
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crossbeam_channel::{Receiver, Sender, TryRecvError};
-use tch::{Cuda, Device};
+use tch::{Cuda, Device, Tensor};
 
 use super::handle::{Command, EndReason, TrainEvent, TrainSummary, TrainerParts};
 use super::{
@@ -10,8 +11,8 @@ use super::{
     TrainError, open_device,
 };
 use crate::checkpoint::{
-    CheckpointConfig, CheckpointError, CheckpointFolder, Forgotten, SnapshotWriter, WriteJob, WriteOutcome,
-    Written, load_for_resume, load_samples,
+    CheckpointConfig, CheckpointError, CheckpointFolder, Forgotten, NamedTensor, SnapshotWriter, WriteJob,
+    WriteOutcome, Written, load_for_resume, load_samples, newest_first,
 };
 use crate::replay::Sample;
 
@@ -36,6 +37,15 @@ pub(super) struct Run {
     paused: bool,
     interval: Interval,
     report: Option<StepReport>,
+    rollbacks: Rollbacks,
+}
+
+/// How often the run went back to a snapshot.
+#[derive(Default)]
+struct Rollbacks {
+    done: u32,
+    /// Since a snapshot was written last: each goes one further back.
+    in_a_row: usize,
 }
 
 /// The state of writing snapshots.
@@ -61,6 +71,9 @@ struct Interval {
     timed_steps: u64,
     first_uses: FirstUses,
 }
+
+/// The name of [`FirstUses`] among a snapshot's statistics.
+const FIRST_USES: &str = "first_uses";
 
 /// Losses of samples at their first use.
 #[derive(Default)]
@@ -91,6 +104,36 @@ impl Mean {
 }
 
 impl FirstUses {
+    /// What a snapshot keeps.
+    fn export(&self) -> Result<NamedTensor, TrainError> {
+        let values = [
+            self.samples as f64,
+            self.context.sum,
+            self.context.count as f64,
+            self.motion.sum,
+            self.motion.count as f64,
+        ];
+        Ok(NamedTensor::copy_of(FIRST_USES, &Tensor::from_slice(&values))?)
+    }
+
+    /// What [`Self::export`] gave; nothing, of a snapshot that has none.
+    fn import(statistics: &BTreeMap<String, Tensor>) -> Self {
+        let values = statistics.get(FIRST_USES).filter(|values| values.numel() == 5);
+        let Some(values) = values else {
+            return Self::default();
+        };
+        let value = |place: i64| values.double_value(&[place]);
+        let mean = |place: i64| Mean {
+            sum: value(place),
+            count: value(place + 1) as u64,
+        };
+        Self {
+            samples: value(0) as u64,
+            context: mean(1),
+            motion: mean(3),
+        }
+    }
+
     fn add(&mut self, outcomes: &[SampleOutcome], first: &[bool]) {
         for (outcome, _) in outcomes.iter().zip(first).filter(|(_, first)| **first) {
             self.samples += 1;
@@ -133,6 +176,7 @@ impl Run {
         };
         let mut source = parts.source;
         let mut forgotten = Vec::new();
+        let mut first_uses = FirstUses::default();
         let learner = match &parts.resume {
             Some(path) => {
                 let from = load_for_resume(path)?;
@@ -145,6 +189,7 @@ impl Run {
                     source.restore(state, samples).map_err(TrainError::Source)?;
                 }
                 forgotten = from.manifest.forgotten;
+                first_uses = FirstUses::import(&from.statistics);
                 learner
             }
             None => Learner::new(&config, device)?,
@@ -174,8 +219,12 @@ impl Run {
             config_text: parts.config_text,
             snapshots,
             paused: false,
-            interval: Interval::begin(),
+            interval: Interval {
+                first_uses,
+                ..Interval::begin()
+            },
             report: None,
+            rollbacks: Rollbacks::default(),
         })
     }
 
@@ -191,9 +240,10 @@ impl Run {
         self.learner.memory_bytes()
     }
 
-    /// Trains until there is a reason not to. `step` follows the steps finished, for whoever catches a panic.
-    pub(super) fn finish(mut self, step: &mut u64) -> Result<TrainSummary, TrainError> {
-        self.interval = Interval::begin();
+    /// Trains until there is a reason not to, and ends in good order. `step` follows the steps finished, for whoever catches a
+    /// panic.
+    pub(super) fn work(&mut self, step: &mut u64) -> Result<TrainSummary, TrainError> {
+        self.interval.began = Instant::now();
         // Of the step to come: it may be asked for more than once.
         let mut waited = Duration::ZERO;
         let reason = loop {
@@ -201,7 +251,7 @@ impl Run {
                 break reason;
             }
             self.tend_snapshots()?;
-            let taken = self.learner.step() - self.first_step;
+            let taken = self.learner.step().saturating_sub(self.first_step);
             if self.config.max_steps.is_some_and(|max| taken >= max) {
                 break EndReason::MaxSteps;
             }
@@ -214,6 +264,7 @@ impl Run {
             match batch {
                 Ok(samples) => {
                     self.take_step(&samples, std::mem::take(&mut waited))?;
+                    self.mind_divergence()?;
                     *step = self.learner.step();
                 }
                 Err(NoData::NotYet) => continue,
@@ -225,6 +276,64 @@ impl Run {
             }
         };
         self.end(reason)
+    }
+
+    /// Goes back to a snapshot after too many steps in a row that were not finite. On a GPU it looks at reports only.
+    fn mind_divergence(&mut self) -> Result<(), TrainError> {
+        if self.device.is_cuda() && self.learner.unreported_steps() < self.config.report_every {
+            return Ok(());
+        }
+        let steps = self.learner.nonfinite_streak();
+        if steps < self.config.nonfinite_patience {
+            return Ok(());
+        }
+        let Some(snapshots) = &mut self.snapshots else {
+            return Err(TrainError::NothingToGoBackTo { steps });
+        };
+        if self.rollbacks.done >= self.config.max_rollbacks {
+            return Err(TrainError::NotFinite {
+                steps,
+                rollbacks: self.rollbacks.done,
+            });
+        }
+        // One that is being written was begun before the first of these steps.
+        let _ = snapshots.finish(&mut *self.on_event)?;
+        let newest_first = newest_first(&snapshots.config.dir)?;
+        let to = newest_first
+            .get(self.rollbacks.in_a_row)
+            .ok_or(TrainError::NothingToGoBackTo { steps })?;
+        let from_step = self.learner.step();
+        self.learner.roll_back(&load_for_resume(&to.path)?)?;
+        self.rollbacks.done += 1;
+        self.rollbacks.in_a_row += 1;
+        self.interval = Interval::begin();
+        snapshots.tried_at = Instant::now();
+        snapshots.tried_step = to.step;
+        (self.on_event)(TrainEvent::RolledBack {
+            nonfinite: steps,
+            from_step,
+            to_step: to.step,
+        });
+        Ok(())
+    }
+
+    /// After an error or a panic: writes what was learned up to the last whole step, where the networks still are of that step.
+    pub(super) fn rescue(&mut self) -> Result<(), TrainError> {
+        let sound = self.learner.undo_step();
+        let step = self.learner.step();
+        let Some(snapshots) = &mut self.snapshots else {
+            return Ok(());
+        };
+        let _ = snapshots.finish(&mut *self.on_event)?;
+        let written = snapshots.written.as_ref().map(|written| written.step);
+        if !sound || step <= written.unwrap_or(self.first_step) {
+            return Ok(());
+        }
+        self.begin_snapshot(false)?;
+        match &mut self.snapshots {
+            Some(snapshots) => snapshots.last(&mut *self.on_event, self.first_step),
+            None => Ok(()),
+        }
     }
 
     fn take_step(&mut self, samples: &[Arc<Sample>], waited: Duration) -> Result<(), TrainError> {
@@ -310,15 +419,19 @@ impl Run {
         };
         if let Some(outcome) = snapshots.writer.poll() {
             // Training survives a snapshot that could not be written.
-            let _ = snapshots.settle(outcome, &mut *self.on_event);
+            if snapshots.settle(outcome, &mut *self.on_event).is_none() {
+                self.rollbacks.in_a_row = 0;
+            }
         }
         let step = self.learner.step();
         let by_steps = snapshots
             .config
             .every_steps
-            .is_some_and(|every| step - snapshots.tried_step >= every);
+            .is_some_and(|every| step.saturating_sub(snapshots.tried_step) >= every);
         let by_time = snapshots.tried_at.elapsed() >= snapshots.config.every;
         let due = step > snapshots.tried_step && (by_steps || by_time);
+        // Networks that give nothing finite are not what anyone wants to go back to.
+        let due = due && self.learner.nonfinite_streak() == 0;
         let wanted = due || !snapshots.asked.is_empty();
         if wanted && !snapshots.writer.busy() {
             self.begin_snapshot(false)?;
@@ -328,6 +441,8 @@ impl Run {
 
     /// `finished`: the sources came to their planned end.
     fn begin_snapshot(&mut self, finished: bool) -> Result<(), TrainError> {
+        // What became of the samples so far belongs to the policies' state.
+        self.tell_source();
         let Some(snapshots) = &mut self.snapshots else {
             return Ok(());
         };
@@ -336,6 +451,7 @@ impl Run {
             .map_or(0, |since| since.as_secs());
         let mut snapshot = self.learner.snapshot(created_unix)?;
         snapshot.config.clone_from(&self.config_text);
+        snapshot.statistics.push(self.interval.first_uses.export()?);
         snapshot.metrics = self
             .report
             .and_then(|report| serde_json::to_value(report).ok())
@@ -395,6 +511,8 @@ impl Run {
             motion_queries: figures.motion.queries,
             embedding_std: figures.embedding_std,
             effective_rank: figures.effective_rank,
+            alignment: figures.alignment,
+            uniformity: figures.uniformity,
             samples_per_second: interval.samples as f64 / seconds.max(1e-9),
             data_wait_seconds: waited,
             step_seconds: (seconds - waited).max(0.0) / steps.max(1) as f64,
@@ -407,7 +525,7 @@ impl Run {
     }
 
     /// The last report and the last snapshot.
-    fn end(mut self, reason: EndReason) -> Result<TrainSummary, TrainError> {
+    fn end(&mut self, reason: EndReason) -> Result<TrainSummary, TrainError> {
         if self.learner.unreported_steps() > 0 {
             self.report_now();
         }
@@ -428,9 +546,7 @@ impl Run {
         let (snapshot, snapshots_failed) = match &mut self.snapshots {
             Some(snapshots) => {
                 // The last one has no next occasion: its failure is the run's.
-                if let Some(error) = snapshots.finish(&mut *self.on_event)? {
-                    return Err(error.into());
-                }
+                snapshots.last(&mut *self.on_event, self.first_step)?;
                 (snapshots.written.clone(), snapshots.failed)
             }
             None => (None, 0),
@@ -438,7 +554,7 @@ impl Run {
         Ok(TrainSummary {
             reason,
             step,
-            steps_taken: step - self.first_step,
+            steps_taken: step.saturating_sub(self.first_step),
             report: self.report,
             snapshot,
             snapshots_failed,
@@ -460,6 +576,10 @@ impl Snapshots {
         match outcome.written {
             Ok(written) => {
                 self.written = Some(written.clone());
+                if let Some(reason) = written.replay_failed.clone() {
+                    let step = written.step;
+                    on_event(TrainEvent::ReplayNotSaved { step, reason });
+                }
                 on_event(TrainEvent::SnapshotWritten(written));
                 None
             }
@@ -471,6 +591,21 @@ impl Snapshots {
                 });
                 Some(error)
             }
+        }
+    }
+
+    /// As [`Self::finish`], of the last snapshot, whose failure is the run's. The newest one from before it stands.
+    fn last(&mut self, on_event: &mut dyn FnMut(TrainEvent), first_step: u64) -> Result<(), TrainError> {
+        match self.finish(on_event)? {
+            None => Ok(()),
+            Some(source) => Err(TrainError::LastSnapshot {
+                source,
+                standing: self
+                    .written
+                    .as_ref()
+                    .map(|written| written.step)
+                    .or((first_step > 0).then_some(first_step)),
+            }),
         }
     }
 

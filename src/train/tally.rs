@@ -1,4 +1,4 @@
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use tch::{Device, Kind, Tensor, no_grad};
 
@@ -12,6 +12,8 @@ const FEATURES_KEPT: i64 = 256;
 pub(super) struct Tally {
     sums: Tensor,
     features: VecDeque<Tensor>,
+    /// Sum over the finite steps, and their number in `sums`.
+    alignment: Tensor,
     steps: u64,
 }
 
@@ -25,6 +27,8 @@ pub(super) struct Figures {
     pub nonfinite_steps: u64,
     pub embedding_std: f64,
     pub effective_rank: f64,
+    pub alignment: f64,
+    pub uniformity: f64,
 }
 
 /// One task's part of [`Figures`].
@@ -44,8 +48,20 @@ impl Tally {
         Self {
             sums: Tensor::zeros([SUMS as i64], (Kind::Double, device)),
             features: VecDeque::new(),
+            alignment: Tensor::zeros([], (Kind::Double, device)),
             steps: 0,
         }
+    }
+
+    /// Adds a step's clips and their own key frames, both `[B, E]` with rows of length 1: how far they are apart.
+    pub(super) fn add_pairs(&mut self, clips: &Tensor, key_frames: &Tensor, finite: &Tensor) {
+        no_grad(|| {
+            let apart = (clips.detach() - key_frames.detach())
+                .square()
+                .sum_dim_intlist(1, false, Kind::Double)
+                .mean(Kind::Double);
+            self.alignment += apart.where_self(finite, &apart.zeros_like());
+        });
     }
 
     /// Steps since the last report.
@@ -56,6 +72,44 @@ impl Tally {
     /// Steps since the last report that were not finite. Waits for the device.
     pub(super) fn nonfinite_steps(&self) -> u64 {
         self.steps - self.sums.double_value(&[0]) as u64
+    }
+
+    /// What a snapshot keeps, by name: the figures of a report do not depend on an interruption.
+    pub(super) fn export(&self) -> Vec<(String, Tensor)> {
+        let mut tensors = vec![
+            ("sums".to_owned(), self.sums.shallow_clone()),
+            ("steps".to_owned(), Tensor::from(self.steps as i64)),
+        ];
+        let features = self.features.iter().zip(0u64..);
+        tensors.extend(features.map(|(rows, place)| (format!("features.{place:04}"), rows.shallow_clone())));
+        tensors
+    }
+
+    /// Takes over what [`Self::export`] gave; nothing, of a snapshot that has none.
+    pub(super) fn import(&mut self, tensors: &BTreeMap<String, Tensor>) -> Result<(), String> {
+        let (Some(sums), Some(steps)) = (tensors.get("sums"), tensors.get("steps")) else {
+            return Ok(());
+        };
+        if sums.size() != [SUMS as i64] || sums.kind() != Kind::Double || steps.numel() != 1 {
+            return Err(format!(
+                "`sums` is {:?} of {:?}; {SUMS} doubles are right",
+                sums.size(),
+                sums.kind()
+            ));
+        }
+        let device = self.sums.device();
+        self.sums = sums.to_device(device);
+        self.steps = u64::try_from(steps.int64_value(&[])).unwrap_or(0);
+        // By name, which is their order.
+        let features = tensors.iter().filter(|(name, _)| name.starts_with("features."));
+        self.features = features.map(|(_, rows)| rows.to_device(device)).collect();
+        if let Some(wrong) = self.features.iter().find(|rows| rows.dim() != 2) {
+            return Err(format!(
+                "features of shape {:?}; rows and columns are right",
+                wrong.size()
+            ));
+        }
+        Ok(())
     }
 
     /// Adds a step. `finite` is a boolean scalar tensor, `pooled` `[B, C]`.
@@ -85,7 +139,12 @@ impl Tally {
         let (spread, gram) = no_grad(|| self.feature_statistics(device));
         let gram_side = gram.size()[0];
         let all = Tensor::cat(
-            &[self.sums.shallow_clone(), spread.view([1]), gram.flatten(0, 1)],
+            &[
+                self.sums.shallow_clone(),
+                spread.view([1]),
+                gram.flatten(0, 1),
+                self.alignment.view([1]),
+            ],
             0,
         );
         let host = all.to_device(Device::Cpu);
@@ -96,6 +155,7 @@ impl Tally {
             .narrow(0, SUMS as i64 + 1, gram_side * gram_side)
             .view([gram_side, gram_side]);
 
+        let alignment = host.double_value(&[SUMS as i64 + 1 + gram_side * gram_side]);
         let task = |first: usize| TaskFigures {
             loss: values[first + 1] / values[first],
             top1: values[first + 2] / values[first],
@@ -110,8 +170,11 @@ impl Tally {
             nonfinite_steps: self.steps - values[0] as u64,
             embedding_std: values[SUMS],
             effective_rank: effective_rank(&gram),
+            alignment: alignment / values[0],
+            uniformity: uniformity(&gram),
         };
         self.sums = self.sums.zeros_like();
+        self.alignment = self.alignment.zeros_like();
         self.steps = 0;
         figures
     }
@@ -132,6 +195,21 @@ impl Tally {
         let gram = centred.matmul(&centred.transpose(0, 1));
         (spread, gram)
     }
+}
+
+/// log of the mean of exp(-2 d²) over all pairs of different features (Wang and Isola 2020), from the scalar products of the centred
+/// ones: moving all by the same leaves distances as they are.
+fn uniformity(gram: &Tensor) -> f64 {
+    let side = gram.size()[0];
+    if side < 2 || gram.isfinite().all().int64_value(&[]) == 0 {
+        return f64::NAN;
+    }
+    let squares = gram.diagonal(0, 0, 1);
+    let apart = squares.unsqueeze(0) + squares.unsqueeze(1) - gram * 2.0;
+    let sum = (apart * -2.0).exp().sum(Kind::Double).double_value(&[]);
+    let side = side as f64;
+    // Each feature is at distance 0 from itself: those pairs do not count.
+    ((sum - side).max(0.0) / (side * (side - 1.0))).ln()
 }
 
 /// exp of the entropy of the singular values, as shares of their sum (Roy and Vetterli 2007), from the matrix of scalar products.
@@ -227,6 +305,7 @@ mod tests {
         let figures = collapsed.take();
         assert!(figures.embedding_std < 1e-6, "{figures:?}");
         assert!(figures.effective_rank < 1.01, "{figures:?}");
+        assert!(figures.uniformity.abs() < 1e-6, "{figures:?}");
         let mut varied = Tally::new(Device::Cpu);
         // ± each of four axes: standard deviation 1/2 in each dimension, all four used alike.
         let axes = Tensor::eye(4, (Kind::Float, Device::Cpu));
@@ -235,5 +314,24 @@ mod tests {
         let figures = varied.take();
         assert!((figures.embedding_std - 1.0).abs() < 1e-6, "{figures:?}");
         assert!((figures.effective_rank - 4.0).abs() < 1e-6, "{figures:?}");
+        // Of the seven others six are at distance √2, one at 2.
+        let expected = ((6.0 * (-4f64).exp() + (-8f64).exp()) / 7.0).ln();
+        assert!((figures.uniformity - expected).abs() < 1e-6, "{figures:?}");
+    }
+
+    #[test]
+    fn alignment_is_the_mean_squared_distance_of_pairs_over_the_finite_steps() {
+        let mut tally = Tally::new(Device::Cpu);
+        let axes = Tensor::eye(2, (Kind::Float, Device::Cpu));
+        let pairs = |tally: &mut Tally, other: &Tensor, finite: bool| {
+            tally.add_pairs(&axes, other, &Tensor::from(finite));
+            add(tally, 1.0, finite);
+        };
+        pairs(&mut tally, &axes, true);
+        pairs(&mut tally, &-&axes, true);
+        pairs(&mut tally, &(&axes * f64::NAN), false);
+        assert_eq!(tally.take().alignment, 2.0);
+        pairs(&mut tally, &axes, true);
+        assert_eq!(tally.take().alignment, 0.0, "a report begins anew");
     }
 }

@@ -18,7 +18,7 @@ pub(super) struct Selection<'a> {
 
 impl Selection<'_> {
     pub fn target_start(&self) -> u64 {
-        self.start + u64::from(self.spec.clip_span_frames() - 1 + self.spec.target_offset)
+        self.start + u64::from(self.spec.target_start_frames())
     }
 
     fn clip_last(&self) -> u64 {

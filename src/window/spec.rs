@@ -26,8 +26,9 @@ pub struct SampleSpec {
     pub clip_frames: u32,
     /// Source frames from one clip frame to the next.
     pub clip_stride: u32,
-    /// Source frames from the clip's last frame to the first motion map of the target.
-    pub target_offset: u32,
+    /// Source frames from the clip's last frame to the first motion map of the target; below 0 the target begins within the
+    /// clip, at its first frame at the earliest.
+    pub target_offset: i32,
     /// Consecutive motion maps in the target, and in each hard negative (F).
     pub target_frames: u32,
     /// Further motion windows of the same segment that do not overlap the target (N).
@@ -48,7 +49,12 @@ impl SampleSpec {
 
     /// Source frames from the clip's first frame to the target's last, both counted.
     pub fn span_frames(&self) -> u32 {
-        self.clip_span_frames() - 1 + self.target_offset + self.target_frames
+        (self.target_start_frames() + self.target_frames).max(self.clip_span_frames())
+    }
+
+    /// Source frames from the clip's first frame to the target's first.
+    pub fn target_start_frames(&self) -> u32 {
+        (self.clip_span_frames() - 1).saturating_add_signed(self.target_offset)
     }
 
     /// Frames of the shortest video that gives a sample: [`Self::span_frames`], and more only where the frames before the
@@ -85,6 +91,22 @@ mod tests {
         assert_eq!(spec.clip_span_frames(), 61);
         assert_eq!(spec.span_frames(), 71);
         assert_eq!(spec.needed_frames(), 71);
+    }
+
+    #[test]
+    fn a_target_within_the_clip_makes_the_window_no_longer() {
+        let size = FrameSize { width: 1, height: 1 };
+        let spec = SampleSpec {
+            clip_frames: 8,
+            clip_stride: 2,
+            target_offset: -3,
+            target_frames: 4,
+            hard_negatives: 3,
+            key_frame_margin: 0,
+            frame_size: size,
+            motion_size: size,
+        };
+        assert_eq!((spec.target_start_frames(), spec.span_frames()), (11, 15));
     }
 
     #[test]

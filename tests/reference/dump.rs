@@ -78,7 +78,7 @@ fn views(inputs: &Named) -> Views {
 fn whole(model: &Model, inputs: &Named, segments: &[i64], phase: Phase) -> anyhow::Result<Named> {
     let before = model.store().statistics_before();
     let embeddings = model.forward(&views(inputs), pass(phase))?;
-    let loss = joint_loss(&embeddings, &Tensor::from_slice(segments));
+    let loss = joint_loss(&embeddings, &Tensor::from_slice(segments), 0.5);
     let mut out = Named::new();
     if phase == Phase::Train {
         model

@@ -27,10 +27,15 @@ impl Replay {
         self.lock().observer = Some(Box::new(observer));
     }
 
-    /// Where a stream's scout begins. Other `settings` than before, or none (a source that cannot be read again), mean the
-    /// source's beginning.
-    pub fn begin_stream(&self, stream: &StreamName, settings: Option<String>) -> StreamCursor {
-        self.lock().arrivals.begin(stream, settings)
+    /// Where a stream's scout begins: where the last one with these settings was, if its source can be read `again`; else at
+    /// the source's beginning.
+    pub fn begin_stream(&self, stream: &StreamName, settings: &str, again: bool) -> StreamCursor {
+        self.lock().arrivals.begin(stream, settings, again)
+    }
+
+    /// Whether a source, read with these settings, has given all that it has.
+    pub fn is_over(&self, stream: &StreamName, settings: &str) -> bool {
+        self.lock().arrivals.is_over(stream, settings)
     }
 
     /// A scout has come to a point that another one can begin at.

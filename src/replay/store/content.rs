@@ -129,13 +129,4 @@ impl Replay {
         drop(inner);
         self.stored.notify_all();
     }
-
-    /// Lets go of every sample of a stream, and of its place in its source. Returns how many samples went.
-    pub fn forget(&self, stream: &crate::ingest::StreamName) -> u64 {
-        let mut inner = self.lock();
-        let gone = inner.table.remove_stream(stream);
-        inner.evicted += gone.len() as u64;
-        drop(inner);
-        gone.len() as u64
-    }
 }

@@ -181,7 +181,7 @@ fn a_last_snapshot_that_cannot_be_written_is_the_runs_error() {
     fs::remove_dir_all(&folder).unwrap();
     handle.send(Command::Stop);
     let told = handle.join().unwrap_err();
-    assert!(matches!(told, TrainError::Checkpoint(_)), "{told}");
+    assert!(matches!(told, TrainError::LastSnapshot { .. }), "{told}");
     assert!(told.to_string().contains("checkpoints"), "{told}");
 }
 
