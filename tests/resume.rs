@@ -37,6 +37,8 @@ fn place(run: &str, videos: &Path) -> Place {
             "[replay]\nmin_samples = 4\nsamples_per_insert = 1.0",
             "[replay]\nmin_samples = 6\nsamples_per_insert = 1.5\ncapacity = \"3 MiB\"",
         );
+    // A snapshot in the middle of what a report will be about.
+    let config = config.replace("report_every = 1", "report_every = 2");
     let videos = videos.display();
     let more = format!(
         "[run]\n{run}\n[checkpoint]\nevery_steps = 3\nkeep = 9\nkeep_replay = 9\n\
@@ -55,6 +57,29 @@ fn read(path: PathBuf) -> Vec<u8> {
 
 fn json(path: PathBuf) -> Value {
     serde_json::from_slice(&read(path)).unwrap()
+}
+
+/// The last report, but for how long everything took.
+fn report(snapshot: &Path) -> Vec<Value> {
+    let manifest = json(snapshot.join("manifest.json"));
+    let figures = [
+        "step",
+        "samples",
+        "steps",
+        "loss",
+        "context_top1",
+        "prequential_samples",
+        "prequential_motion",
+    ];
+    let more = [
+        "effective_rank",
+        "embedding_std",
+        "grad_norm",
+        "learning_rate",
+        "nonfinite_steps",
+    ];
+    let told = |key: &&str| manifest["metrics"][key].clone();
+    figures.iter().chain(&more).map(told).collect()
 }
 
 /// What replay held, but for when it arrived and where on disk it lies.
@@ -91,13 +116,19 @@ fn learned_from(snapshot: &Path) -> Vec<(String, Value, Value)> {
 }
 
 fn assert_same(found: &Path, expected: &Path) {
-    for file in ["model.safetensors", "optimizer.safetensors", "state.json"] {
+    for file in [
+        "model.safetensors",
+        "optimizer.safetensors",
+        "statistics.safetensors",
+        "state.json",
+    ] {
         assert!(
             read(found.join(file)) == read(expected.join(file)),
             "{file} of {} differs",
             found.display()
         );
     }
+    assert_eq!(report(found), report(expected));
     assert_eq!(figures(found), figures(expected));
     assert_eq!(samples(found), samples(expected));
     assert_eq!(learned_from(found), learned_from(expected));

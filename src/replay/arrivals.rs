@@ -80,6 +80,8 @@ struct Arriving {
     points: VecDeque<ResumePoint>,
     /// The source is over after so many windows.
     windows: Option<u64>,
+    /// Nothing further comes of it in this run, over or not.
+    gone: bool,
     /// Samples that wait for their turn; `None` for a window that gave none.
     parked: BTreeMap<u64, Option<Sample>>,
 }
@@ -148,6 +150,7 @@ impl Arrivals {
         let arriving = self.of(stream);
         arriving.points.clear();
         arriving.windows = None;
+        arriving.gone = false;
         if !again || settings != arriving.cursor.settings {
             arriving.cursor.rewind();
             arriving.parked.clear();
@@ -184,6 +187,11 @@ impl Arrivals {
         arriving.advance();
     }
 
+    /// A stream's scout has ended, and all its windows were answered.
+    pub fn gone(&mut self, stream: &StreamName) {
+        self.of(stream).gone = true;
+    }
+
     /// Whether, with a fixed order, one more window of the stream may be decoded.
     pub fn has_room(&mut self, ticket: &Ticket) -> bool {
         let room = self.rotation.as_ref().map_or(u64::MAX, |rotation| rotation.room);
@@ -217,12 +225,13 @@ impl Arrivals {
         };
         while let Some(stream) = rotation.order.get(rotation.turn) {
             let arriving = self.streams.entry(stream.clone()).or_default();
-            if arriving.cursor.over {
+            let number = arriving.cursor.settled + 1;
+            let has_failed = arriving.gone && !arriving.parked.contains_key(&number);
+            if arriving.cursor.over || has_failed {
                 rotation.order.remove(rotation.turn);
                 rotation.turn %= rotation.order.len().max(1);
                 continue;
             }
-            let number = arriving.cursor.settled + 1;
             let Some(parked) = arriving.parked.remove(&number) else {
                 return Next::NotYet;
             };

@@ -25,6 +25,8 @@ mod table;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
+mod tests_arrivals;
+#[cfg(test)]
 mod tests_policies;
 mod two_tier;
 mod uniform;

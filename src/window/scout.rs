@@ -110,7 +110,7 @@ pub fn spawn_scout(parts: ScoutParts) -> Result<ScoutHandle, ScoutError> {
 
 fn run(parts: ScoutParts, chooser: Chooser, watch: ScoutWatch, hurry: Arc<AtomicBool>) -> ScoutEnd {
     let (in_flight, all_answered) = crossbeam_channel::bounded::<Infallible>(0);
-    let stream = parts.stream.clone();
+    let (stream, replay) = (parts.stream.clone(), parts.replay.clone());
     let end = catch_unwind(AssertUnwindSafe(|| {
         Scout::new(parts, chooser, watch, hurry, in_flight).run()
     }))
@@ -125,6 +125,10 @@ fn run(parts: ScoutParts, chooser: Chooser, watch: ScoutWatch, hurry: Arc<Atomic
     });
     // Every window in flight holds a sender; when the last is gone this ends with an error.
     let Err(crossbeam_channel::RecvError) = all_answered.recv();
+    // One that failed is followed by another one.
+    if end == ScoutEnd::Ended {
+        replay.stream_gone(&stream);
+    }
     end
 }
 

@@ -53,6 +53,12 @@ impl Replay {
         self.stored.notify_all();
     }
 
+    /// A stream's scout has ended, and all its windows were answered: in a fixed order nobody waits for it any more.
+    pub fn stream_gone(&self, stream: &StreamName) {
+        self.lock().arrivals.gone(stream);
+        self.stored.notify_all();
+    }
+
     /// Waits until the window's sample is wanted; false when replay is closed, none when it is not wanted by `patience`.
     pub fn wait_for_turn(&self, ticket: &Ticket, patience: Duration) -> Option<bool> {
         let too_soon = |inner: &mut Inner| !inner.closed && !inner.may_arrive(ticket);
