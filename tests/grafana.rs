@@ -322,6 +322,48 @@ fn panels_have_their_own_id_and_place_and_say_what_they_show() {
     }
 }
 
+#[test]
+fn compose_mounts_files_that_are_here_and_starts_the_grafana_that_the_dashboards_are_checked_against() {
+    let root = folder().join("..");
+    let read = |path: &str| std::fs::read_to_string(root.join(path)).unwrap();
+    let compose = read("compose.yaml");
+    let mounts: Vec<_> = compose
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("- ./")?.split_once(':'))
+        .collect();
+    assert!(mounts.len() >= 5, "{mounts:?}");
+    for (here, _) in &mounts {
+        assert!(root.join(here).exists(), "{here} is mounted and missing");
+    }
+    // What is named inside the containers is something that is mounted there.
+    let mounted = |inside: &str| {
+        mounts.iter().any(|(here, there)| {
+            let there = there.trim_end_matches(":ro");
+            let rest = inside.strip_prefix(there);
+            rest.is_some_and(|rest| root.join(here).join(rest.trim_start_matches('/')).exists())
+        })
+    };
+    let home = compose.split("HOME_DASHBOARD_PATH: ").nth(1).unwrap();
+    assert!(mounted(home.lines().next().unwrap()), "the home dashboard");
+    let provider = read("grafana/provisioning/dashboards/comove.yml");
+    let path = provider.split("path: ").nth(1).unwrap();
+    assert!(mounted(path.lines().next().unwrap()), "the dashboards' folder");
+    let rules = mounts.iter().find(|(here, _)| *here == "grafana/rules.yml");
+    assert_eq!(rules.unwrap().1, "/etc/prometheus/rules.yml:ro");
+    assert!(read("grafana/prometheus.yml").contains("\n  - rules.yml\n"));
+    for (service, port) in [("comove", 9464), ("prometheus", 9090)] {
+        assert!(compose.contains(&format!("\n  {service}:\n")), "{service}");
+        let named = read("grafana/prometheus.yml") + &read("grafana/provisioning/datasources/prometheus.yml");
+        assert!(named.contains(&format!("{service}:{port}")), "{service}");
+    }
+    let schema = read("scripts/check-dashboards");
+    let version = schema.split("SCHEMA=").nth(1).unwrap().split(' ').next().unwrap();
+    assert!(
+        compose.contains(&format!("grafana/grafana:{version}\n")),
+        "{version}"
+    );
+}
+
 /// Runs promtool, with `input` on its standard input; `None` where it is not installed.
 fn promtool(arguments: &[&str], input: &str) -> Option<std::process::Output> {
     let spawned = Command::new("promtool")
@@ -387,10 +429,11 @@ fn promtool_finds_nothing_to_say_about_the_metrics_page() {
     checkpoint.written(10, 1000, Duration::from_millis(300), SystemTime::now());
     TrainMetrics::new(&registry, 0).report(&a_report(), SystemTime::now());
     let page = registry.render();
-    // An empty replay has no oldest and no newest sample.
+    // An empty replay has no oldest and no newest sample, and nothing alike.
     let absent = [
         "comove_replay_oldest_arrival_timestamp_seconds",
         "comove_replay_newest_arrival_timestamp_seconds",
+        "comove_replay_redundancy_ratio",
     ];
     for metric in TABLE.iter().filter(|metric| !absent.contains(&metric.name)) {
         let header = format!("# TYPE {} {}\n", metric.name, metric.kind.name());

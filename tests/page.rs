@@ -109,11 +109,13 @@ fn a_browser_sees_streams_learning_key_frames_and_samples_and_they_go_on() {
         let begin = stream[..end].rfind("src=\"").unwrap() + 5;
         stream[begin..end].to_owned()
     };
-    // 160 columns are drawn four times as large, 64 of a sample as they are, eight pictures side by side.
+    let spec = comove::model::Preset::Micro.sample_spec();
+    let (frame, map) = (spec.frame_size, spec.motion_size);
+    // 160 columns are drawn four times as large; of a sample pictures stand side by side, and cells of motion are four pixels wide.
     for (ending, width, height) in [
         ("/key-frame.png", 640, 480),
-        ("/strip.png", 8 * 64, 64),
-        ("/motion.png", 8 * 4 * 16, 4 * 16),
+        ("/strip.png", spec.clip_frames * frame.width, frame.height),
+        ("/motion.png", spec.target_frames * 4 * map.width, 4 * map.height),
     ] {
         let png = bytes(&mut run, &path(ending));
         let picture = tiny_skia::Pixmap::decode_png(&png).unwrap();
@@ -141,9 +143,12 @@ fn at_an_empty_start_the_page_says_what_it_waits_for() {
     for text in ["No step yet", "samples can be compared once", "None yet."] {
         assert!(page.contains(text), "{text} is missing in {page}");
     }
+    let link = page.split("href=\"/streams/").nth(1).unwrap();
+    let stream = link.split('"').next().unwrap();
+    let alone = run.get(&format!("/streams/{stream}")).unwrap();
     assert!(
-        run.get("/streams/none")
-            .is_some_and(|page| page.contains("None yet."))
+        alone.contains("None yet.") && alone.contains("Replay holds none of it"),
+        "{alone}"
     );
     if let Some(seen) = browsed(&run.url("/"), 7, &["--force-prefers-reduced-motion"]) {
         assert!(
@@ -167,18 +172,14 @@ fn where_a_read_token_is_set_a_browser_shows_it_as_password() {
         .http_status_as_error(false)
         .build()
         .into();
-    for (path, kind) in [("", "text/html"), ("page/style.css", "text/css,*/*;q=0.1")] {
-        let asked = agent
-            .get(format!("{url}{path}"))
-            .header("accept", kind)
-            .call()
-            .unwrap();
+    for (path, of_the_page) in [("", true), ("page/style.css", true), ("metrics", false)] {
+        let asked = agent.get(format!("{url}{path}")).call().unwrap();
         assert_eq!(asked.status(), 401, "{path}");
         let challenges = asked.headers().get_all("www-authenticate").iter();
         let asks_for_password = challenges
             .filter(|value| value.to_str().unwrap().starts_with("Basic"))
             .count();
-        assert_eq!(asks_for_password, usize::from(kind == "text/html"), "{path}");
+        assert_eq!(asks_for_password, usize::from(of_the_page), "{path}");
     }
     let with_password = url.replace("http://", &format!("http://me:{TOKEN}@"));
     if let Some(seen) = browsed(&with_password, 7, &[]) {

@@ -95,7 +95,7 @@ async fn check_reader(State(shared): State<Shared>, request: Request, next: Next
     match may_read(&shared.tokens, request.headers()) {
         Ok(()) => next.run(request).await,
         Err(refused) => {
-            let for_people = page::is_for_people(request.headers());
+            let for_people = page::is_for_people(request.uri().path());
             let mut response = refuse(refused);
             if for_people {
                 // A browser asks its user then. Changes take no password: a browser would send it on another page's behalf too.

@@ -193,7 +193,7 @@ impl Run {
             model_bytes: trainer.model_bytes(),
             checkpoint_every: config.checkpoint.every,
             newest_checkpoint: (None, started).into(),
-            sightings: Sightings::new(config.decode.decoder, &spec),
+            sightings: Sightings::new(config.decode.decoder, spec),
             commands: trainer.commands(),
             train_heartbeat: train_heartbeat.clone(),
             heartbeats: vec![train_heartbeat, supervisor_heartbeat.clone()],

@@ -26,7 +26,7 @@ const SHOWN_WIDTH: u32 = 960;
 /// What people have looked at, and what they may look back on.
 pub(super) struct Sightings {
     decoder: DecoderKind,
-    strip_lengths: (u32, u32),
+    spec: SampleSpec,
     history: Mutex<VecDeque<HistoryPoint>>,
     /// The last key frame shown of each stream: it is decoded once, however many look.
     key_frames: Mutex<BTreeMap<StreamName, KeyFrame>>,
@@ -37,10 +37,10 @@ fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Sightings {
-    pub fn new(decoder: DecoderKind, spec: &SampleSpec) -> Self {
+    pub fn new(decoder: DecoderKind, spec: SampleSpec) -> Self {
         Self {
             decoder,
-            strip_lengths: (spec.clip_frames, spec.target_frames),
+            spec,
             history: Mutex::default(),
             key_frames: Mutex::default(),
         }
@@ -147,8 +147,8 @@ impl Sight for Board {
         self.replay.get(SampleId(id))
     }
 
-    fn strip_lengths(&self) -> (u32, u32) {
-        self.sightings.strip_lengths
+    fn sample_spec(&self) -> SampleSpec {
+        self.sightings.spec
     }
 }
 

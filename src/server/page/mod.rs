@@ -32,10 +32,9 @@ use super::api::{Shared, ask};
 const POLICY: &str = "default-src 'none'; img-src 'self'; style-src 'self'; script-src 'self'; connect-src 'self'; \
                       base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/// Whether a person's browser sent this, which can ask for a password.
-pub(in crate::server) fn is_for_people(headers: &axum::http::HeaderMap) -> bool {
-    let accepted = headers.get(header::ACCEPT);
-    accepted.is_some_and(|kinds| kinds.to_str().is_ok_and(|kinds| kinds.contains("text/html")))
+/// Whether this is part of the page, whose reader's browser can ask for a password.
+pub(in crate::server) fn is_for_people(path: &str) -> bool {
+    path == "/" || path.starts_with("/streams/") || path.starts_with("/page/")
 }
 
 /// Every route of the page; they only read.
@@ -117,10 +116,13 @@ async fn stream_page(State(shared): State<Shared>, Path(name): Path<String>) -> 
 }
 
 async fn style(State(shared): State<Shared>) -> Result<Response, Response> {
-    let (pictures, maps) = ask(&shared, |daemon| daemon.strip_lengths()).await?;
+    let spec = ask(&shared, |daemon| daemon.sample_spec()).await?;
+    let ratio = |size: crate::window::FrameSize| format!("{} / {}", size.width, size.height);
     let text = include_str!("style.css")
-        .replace("/*PICTURES*/1", &pictures.max(1).to_string())
-        .replace("/*MAPS*/1", &maps.max(1).to_string());
+        .replace("/*PICTURES*/1", &spec.clip_frames.to_string())
+        .replace("/*MAPS*/1", &spec.target_frames.to_string())
+        .replace("1/*PICTURE*/", &ratio(spec.frame_size))
+        .replace("1/*MAP*/", &ratio(spec.motion_size));
     Ok(([(header::CONTENT_TYPE, "text/css; charset=utf-8")], text).into_response())
 }
 

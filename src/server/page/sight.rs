@@ -1,6 +1,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::window::SampleSpec;
+
 /// What the page at `/` shows beyond the API: pictures, and the last hour. Called on blocking threads, from several at once.
 ///
 /// A program that has nothing to show need not implement anything.
@@ -30,9 +32,9 @@ pub trait Sight {
         None
     }
 
-    /// Pictures in a sample's clip, and maps in its motion target.
-    fn strip_lengths(&self) -> (u32, u32) {
-        (1, 1)
+    /// The shape of samples, which the style sheet wants to know.
+    fn sample_spec(&self) -> SampleSpec {
+        crate::model::Preset::Micro.sample_spec()
     }
 }
 
