@@ -177,7 +177,10 @@ mod tests {
         assert!(!comes(&[&SPS_0, &PPS_0, &[0x65, 0x88]], true));
         assert!(!comes(&[&SPS_0, &PPS_0, &[0x65, 0x88]], true), "the same again");
         assert!(!comes(&[&PPS_1, &[0x65, 0x88]], true), "one more");
-        assert!(!comes(&[&[0x68, 0b1111_0000, 9], &[0x41, 0x9a]], false), "in mid-GOP");
+        assert!(
+            !comes(&[&[0x68, 0b1111_0000, 9], &[0x41, 0x9a]], false),
+            "in mid-GOP"
+        );
         assert!(comes(&[&new_sps, &PPS_0, &[0x65, 0x88]], true));
         assert!(!comes(&[&new_sps, &PPS_0, &[0x65, 0x88]], true), "said once");
     }
