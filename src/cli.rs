@@ -14,6 +14,7 @@ mod eval;
 mod extract;
 mod forget;
 mod inspect;
+mod openmp;
 mod prepare;
 mod progress;
 mod run;
@@ -193,7 +194,11 @@ impl From<anyhow::Error> for Failure {
 
 /// Reads the command line, does what it says, and tells how that went.
 pub fn main() -> ExitCode {
-    let done = match Cli::parse().command {
+    let command = Cli::parse().command;
+    if matches!(command, Command::Run(_) | Command::Eval(_)) {
+        openmp::let_waiting_threads_sleep();
+    }
+    let done = match command {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Inspect(args) => inspect::run(&args),

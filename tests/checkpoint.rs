@@ -25,6 +25,7 @@ fn snapshot(step: u64) -> Snapshot {
         created_unix: 1_700_000_000,
         model_config: Preset::Micro.model(NormKind::Batch),
         model: vec![tensor("a.weight", 300), tensor("b.bias", 7)],
+        average: vec![tensor("v.weight", 30)],
         optimizer: vec![tensor("momentum.a.weight", 300)],
         statistics: Vec::new(),
         state: format!("{{\"step\": {step}}}"),
@@ -57,7 +58,7 @@ fn newest(newest: usize) -> Retention {
 fn consistent_step(path: &Path) -> u64 {
     let loaded = load_for_resume(path).unwrap();
     let step = loaded.manifest.step;
-    for tensors in [&loaded.model, &loaded.optimizer] {
+    for tensors in [&loaded.model, &loaded.optimizer, loaded.average.as_ref().unwrap()] {
         for (name, tensor) in tensors {
             let (least, most) = (tensor.min().double_value(&[]), tensor.max().double_value(&[]));
             assert_eq!((least, most), (step as f64, step as f64), "{name}");

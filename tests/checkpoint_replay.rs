@@ -92,6 +92,7 @@ fn snapshot(step: u64, replay: &Replay, loss: f64) -> Snapshot {
         created_unix: 1_700_000_000 + step,
         model_config: Preset::Micro.model(NormKind::Batch),
         model: vec![NamedTensor::copy_of("weight", &values).unwrap()],
+        average: Vec::new(),
         optimizer: vec![NamedTensor::copy_of("momentum", &values).unwrap()],
         statistics: Vec::new(),
         state: "{}".into(),

@@ -3,14 +3,14 @@ use std::{collections::BTreeMap, fs, path::Path, path::PathBuf, sync::Arc};
 use tch::{Device, Tensor};
 
 use super::manifest::{
-    FileEntry, MANIFEST_FILE, MODEL_FILE, Manifest, OPTIMIZER_FILE, REPLAY_FILE, SAMPLES_FILE, STATE_FILE,
-    STATISTICS_FILE, sha256,
+    AVERAGE_FILE, FileEntry, MANIFEST_FILE, MODEL_FILE, Manifest, OPTIMIZER_FILE, REPLAY_FILE, SAMPLES_FILE,
+    STATE_FILE, STATISTICS_FILE, sha256,
 };
 use super::sample_index::SampleIndex;
 use super::sample_packs::{PACKS, SamplePacks};
 use super::tensor_file::decode;
 use super::{CheckpointError, CheckpointFolder, resolve};
-use crate::model::Model;
+use crate::model::{Average, Model};
 use crate::replay::{PolicyState, ReplayState, Sample};
 
 /// What a run goes on from. Everything was verified.
@@ -22,6 +22,8 @@ pub struct Resumable {
     pub manifest: Manifest,
     /// Parameters and statistics by name, on the CPU.
     pub model: BTreeMap<String, Tensor>,
+    /// The moving average of the V-Network by name, on the CPU, where training kept one.
+    pub average: Option<BTreeMap<String, Tensor>>,
     /// The optimiser's state by name, on the CPU.
     pub optimizer: BTreeMap<String, Tensor>,
     /// Figures under way, by name, on the CPU.
@@ -118,6 +120,10 @@ pub fn load_for_resume(path: &Path) -> Result<Resumable, CheckpointError> {
         reason: error.to_string(),
     })?;
     let model = decode(&content(MODEL_FILE)?, &path.join(MODEL_FILE))?;
+    let average = match manifest.files.iter().any(|entry| entry.name == AVERAGE_FILE) {
+        true => Some(decode(&content(AVERAGE_FILE)?, &path.join(AVERAGE_FILE))?),
+        false => None,
+    };
     let optimizer = decode(&content(OPTIMIZER_FILE)?, &path.join(OPTIMIZER_FILE))?;
     let statistics = match contents.remove(STATISTICS_FILE) {
         Some(content) => decode(&content, &path.join(STATISTICS_FILE))?,
@@ -136,6 +142,7 @@ pub fn load_for_resume(path: &Path) -> Result<Resumable, CheckpointError> {
         replay,
         statistics,
         model,
+        average,
         optimizer,
         state,
         manifest,
@@ -143,7 +150,7 @@ pub fn load_for_resume(path: &Path) -> Result<Resumable, CheckpointError> {
     })
 }
 
-/// The networks of a snapshot, for evaluation. `path` is a snapshot or a folder of snapshots, of which the newest is meant.
+/// The networks of a snapshot, for evaluation: the V-Network as its moving average where training kept one. `path` is a snapshot or a folder of snapshots, of which the newest is meant.
 pub fn load_weights(path: &Path, device: Device) -> Result<(Model, Manifest), CheckpointError> {
     let path = resolve(path)?;
     let manifest = show(&path)?;
@@ -153,13 +160,27 @@ pub fn load_weights(path: &Path, device: Device) -> Result<(Model, Manifest), Ch
         path: path.join(MANIFEST_FILE),
         reason: format!("it does not list {MODEL_FILE}"),
     })?;
-    let tensors = decode(&read_verified(&path, entry)?, &file)?;
+    let mut tensors = decode(&read_verified(&path, entry)?, &file)?;
     let in_file = |source| CheckpointError::Model {
         path: file.clone(),
         source,
     };
     let model = Model::random(&manifest.model, 0, device).map_err(in_file)?;
     model.store().load(&tensors).map_err(in_file)?;
+    if let Some(entry) = manifest.files.iter().find(|entry| entry.name == AVERAGE_FILE) {
+        let file = path.join(AVERAGE_FILE);
+        let average = decode(&read_verified(&path, entry)?, &file)?;
+        let in_file = |source| CheckpointError::Model {
+            path: file.clone(),
+            source,
+        };
+        // Strictly: every tensor of the V-Network, and no other.
+        Average::new(model.store(), "v.", 0.0)
+            .load(&average)
+            .map_err(in_file)?;
+        tensors.extend(average);
+        model.store().load(&tensors).map_err(in_file)?;
+    }
     Ok((model, manifest))
 }
 

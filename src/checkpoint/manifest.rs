@@ -14,6 +14,8 @@ const OLDEST_VERSION: u64 = 1;
 
 pub(super) const MANIFEST_FILE: &str = "manifest.json";
 pub(super) const MODEL_FILE: &str = "model.safetensors";
+/// The moving average of the V-Network, where training keeps one.
+pub(super) const AVERAGE_FILE: &str = "average.safetensors";
 pub(super) const OPTIMIZER_FILE: &str = "optimizer.safetensors";
 pub(super) const STATE_FILE: &str = "state.json";
 pub(super) const STATISTICS_FILE: &str = "statistics.safetensors";

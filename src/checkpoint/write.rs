@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use super::folder::{LATEST, PARTIAL, REPLACED, hidden, list, step_name};
 use super::manifest::{
-    FORMAT_VERSION, FileEntry, MANIFEST_FILE, MODEL_FILE, Manifest, OPTIMIZER_FILE, REPLAY_FILE,
-    SAMPLES_FILE, STATE_FILE, STATISTICS_FILE, sha256,
+    AVERAGE_FILE, FORMAT_VERSION, FileEntry, MANIFEST_FILE, MODEL_FILE, Manifest, OPTIMIZER_FILE,
+    REPLAY_FILE, SAMPLES_FILE, STATE_FILE, STATISTICS_FILE, sha256,
 };
 use super::tensor_file::{NamedTensor, encode};
 use super::{CheckpointError, CheckpointFolder, Forgotten, retention};
@@ -24,6 +24,8 @@ pub struct Snapshot {
     pub model_config: ModelConfig,
     /// Parameters and statistics.
     pub model: Vec<NamedTensor>,
+    /// The moving average of the V-Network; empty where training keeps none.
+    pub average: Vec<NamedTensor>,
     /// The optimiser's state.
     pub optimizer: Vec<NamedTensor>,
     /// Figures under way, for the reports to come.
@@ -187,6 +189,12 @@ fn write_files(
         OPTIMIZER_FILE,
         &encode(&snapshot.optimizer, &folder.join(OPTIMIZER_FILE))?,
     )?;
+    if !snapshot.average.is_empty() {
+        write(
+            AVERAGE_FILE,
+            &encode(&snapshot.average, &folder.join(AVERAGE_FILE))?,
+        )?;
+    }
     write(
         STATISTICS_FILE,
         &encode(&snapshot.statistics, &folder.join(STATISTICS_FILE))?,

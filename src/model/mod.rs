@@ -7,6 +7,7 @@
 //! Method: "Self-supervised Video Representation Learning by Context and Motion Decoupling", arXiv 2104.00862.
 
 mod attention;
+mod average;
 mod basic_block;
 mod config;
 mod conv;
@@ -25,6 +26,7 @@ mod preset;
 mod store;
 mod video_network;
 
+pub use average::Average;
 pub use basic_block::BasicBlock;
 pub use config::{ModelConfig, MotionStem, NormKind, PredictorConfig, ResidualConfig};
 pub use error::ModelError;

@@ -63,6 +63,12 @@ fn padded(count: i64) -> i64 {
     (count + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT
 }
 
+/// A tensor's name, its place in a [`Run`], and its shape.
+type Member = (String, i64, Vec<i64>);
+
+/// A stretch of memory, and what it holds.
+type Run = (Tensor, Vec<Member>);
+
 /// The running statistics from before a training pass.
 #[derive(Debug)]
 pub struct StatisticsBefore(Tensor);
@@ -80,6 +86,35 @@ impl ParameterStore {
 
     fn of_role(&self, role: Role) -> impl Iterator<Item = &Parameter> {
         self.parameters.iter().filter(move |p| p.role == role)
+    }
+
+    /// The stretches of memory that hold the tensors of a role whose names begin with `prefix`, as vectors, and of each the names,
+    /// where they begin in it, and their shapes. Tensors made one after another share a stretch.
+    pub(super) fn runs_of(&self, role: Role, prefix: &str) -> Vec<Run> {
+        let memory = match role {
+            Role::Weight | Role::Offset => &self.trained,
+            Role::Statistic => &self.statistics,
+            Role::Counter => &self.counters,
+        };
+        let mut stretches: Vec<(i64, i64, Vec<Member>)> = Vec::new();
+        for parameter in self.of_role(role).filter(|p| p.name.starts_with(prefix)) {
+            let (begin, end) = (
+                parameter.offset,
+                parameter.offset + padded(parameter.tensor.numel() as i64),
+            );
+            let member = |first: i64| (parameter.name.clone(), begin - first, parameter.tensor.size());
+            match stretches.last_mut() {
+                Some((first, last, members)) if *last == begin => {
+                    members.push(member(*first));
+                    *last = end;
+                }
+                _ => stretches.push((begin, end, vec![member(begin)])),
+            }
+        }
+        stretches
+            .into_iter()
+            .map(|(begin, end, members)| (memory.narrow(0, begin, end - begin), members))
+            .collect()
     }
 
     /// All trained values as one vector `[P]`, padding included. Writing to it writes to the network.

@@ -1,4 +1,5 @@
 use std::collections::HashMap;
+use std::ops::Range;
 
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
@@ -9,6 +10,9 @@ use super::{Entry, Eviction, SampleId, Victim};
 /// Nearest neighbours that are looked for again, at most, to choose one victim.
 const SEARCHES_A_VICTIM: usize = 4;
 
+/// Samples that one is compared with in a search, at most; half of them are its neighbours in time.
+const COMPARED_A_SEARCH: usize = 8192;
+
 /// No neighbour known.
 const NOBODY: i32 = i32::MIN;
 
@@ -16,14 +20,18 @@ const NOBODY: i32 = i32::MIN;
 /// found, and the older one goes. What was never trained on is never evicted; while nothing was, newcomers are not kept.
 ///
 /// Alike means the cosine of their features' running means. Every sample knows its nearest neighbour *at the time it or another
-/// one changed*: a new feature is compared with all others, once, which also tells each of them whether it has become their
-/// nearest. When a neighbour leaves or changes, nothing is searched: what a sample remembers is then too high, so it comes up
+/// one changed*: a new feature is compared with the others, once, which also tells each of them whether it has become their
+/// nearest. With all others up to [`COMPARED_A_SEARCH`]; in a larger store with those trained on around the same time, where a
+/// stream's near-duplicates are, and with as many more, taken in turn: each search goes on where the last one stopped. When a neighbour leaves or changes, nothing is searched: what a sample remembers is then too high, so it comes up
 /// as a victim no later than it should, and only then is its neighbour looked for again. After [`SEARCHES_A_VICTIM`] searches the
 /// one that looks most redundant goes, right or not: work an insert is bounded.
 #[derive(Debug)]
 pub struct MinimumRedundancy {
     searches_a_victim: usize,
+    compared_a_search: usize,
     width: usize,
+    /// Where the next search in a large store begins.
+    turn: usize,
     /// One after another, parallel to what follows.
     rows: Vec<i16>,
     ids: Vec<SampleId>,
@@ -48,6 +56,8 @@ impl MinimumRedundancy {
     pub(super) fn with_searches(searches_a_victim: usize) -> Self {
         Self {
             searches_a_victim,
+            compared_a_search: COMPARED_A_SEARCH,
+            turn: 0,
             width: 0,
             rows: Vec::new(),
             ids: Vec::new(),
@@ -67,16 +77,36 @@ impl MinimumRedundancy {
         neighbour.is_some_and(|&other| dot(self.row(place), self.row(other)) == self.nearest[place])
     }
 
-    /// Compares the sample with all others: finds its nearest neighbour, and tells those whose nearest it has become.
+    /// Compares the sample with others: finds its nearest neighbour, and tells those whose nearest it has become.
     fn search(&mut self, place: usize) {
+        let (count, most) = (self.ids.len(), self.compared_a_search);
+        if count <= most {
+            let found = self.compare(place, 0..count, (NOBODY, self.ids[place]));
+            (self.nearest[place], self.neighbour[place]) = found;
+            return;
+        }
+        // What it remembers may lie outside of what is looked at now; it stands if it still holds.
+        let remembered = match self.is_current(place) {
+            true => (self.nearest[place], self.neighbour[place]),
+            false => (NOBODY, self.ids[place]),
+        };
+        let half = most / 2;
+        let begin = place.saturating_sub(half / 2).min(count - half);
+        let around = self.compare(place, begin..begin + half, remembered);
+        let turn = self.turn % count;
+        let end = (turn + half).min(count);
+        let first = self.compare(place, turn..end, around);
+        let found = self.compare(place, 0..(turn + half).saturating_sub(count), first);
+        self.turn = (turn + half) % count;
+        (self.nearest[place], self.neighbour[place]) = found;
+    }
+
+    /// Compares the sample with those at `places`; gives the nearest of them and of what was `known`.
+    fn compare(&mut self, place: usize, places: Range<usize>, known: (i32, SampleId)) -> (i32, SampleId) {
         let row = self.row(place).to_vec();
-        let (mut nearest, mut neighbour) = (NOBODY, self.ids[place]);
-        let others = self.rows.chunks_exact(self.width.max(1)).enumerate();
-        for (other, its_row) in others {
-            if other == place {
-                continue;
-            }
-            let alike = dot(&row, its_row);
+        let (mut nearest, mut neighbour) = known;
+        for other in places.filter(|other| *other != place) {
+            let alike = dot(&row, &self.rows[other * self.width..][..self.width]);
             if alike > nearest {
                 (nearest, neighbour) = (alike, self.ids[other]);
             }
@@ -85,8 +115,7 @@ impl MinimumRedundancy {
                 self.neighbour[other] = self.ids[place];
             }
         }
-        self.nearest[place] = nearest;
-        self.neighbour[place] = neighbour;
+        (nearest, neighbour)
     }
 
     /// Where the sample is that seems to have the nearest neighbour; of several the oldest.
@@ -160,6 +189,7 @@ impl Eviction for MinimumRedundancy {
             "nearest": self.nearest,
             "neighbours": self.neighbour.iter().map(|id| id.0).collect::<Vec<_>>(),
             "width": self.width,
+            "turn": self.turn,
             "rows": to_text(&self.rows),
         })
     }
@@ -181,6 +211,7 @@ impl Eviction for MinimumRedundancy {
         let nearest: Vec<i32> =
             serde_json::from_value(field("nearest")?).map_err(|error| format!("nearest: {error}"))?;
         let width = field("width")?.as_u64().ok_or("width is no number")? as usize;
+        let turn = field("turn")?.as_u64().ok_or("turn is no number")? as usize;
         let rows = from_text(field("rows")?.as_str().unwrap_or_default())?;
         let place: HashMap<_, _> = ids.iter().copied().zip(0..).collect();
         let count = ids.len();
@@ -190,6 +221,8 @@ impl Eviction for MinimumRedundancy {
         }
         *self = Self {
             searches_a_victim: self.searches_a_victim,
+            compared_a_search: self.compared_a_search,
+            turn,
             width,
             rows,
             ids,
@@ -198,5 +231,47 @@ impl Eviction for MinimumRedundancy {
             place,
         };
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand::{Rng, SeedableRng};
+
+    /// Pairs of near-duplicates among random features: nearly all are found, though no search looks at more than a sixth.
+    #[test]
+    fn in_a_large_store_bounded_searches_find_the_duplicates() {
+        let mut rng = ChaCha8Rng::seed_from_u64(5);
+        let mut policy = MinimumRedundancy {
+            compared_a_search: 100,
+            ..MinimumRedundancy::default()
+        };
+        let mut row = |like: Option<&Vec<f32>>| -> Vec<f32> {
+            let noise = if like.is_some() { 0.05f32 } else { 1.0 };
+            (0..16)
+                .map(|index| like.map_or(0.0, |like| like[index]) + rng.random_range(-noise..noise))
+                .collect()
+        };
+        let mut rows: Vec<Vec<f32>> = (0..300).map(|_| row(None)).collect();
+        for original in 0..300 {
+            let twin = row(Some(&rows[original]));
+            rows.push(twin);
+        }
+        let teach = |policy: &mut MinimumRedundancy, id: usize| {
+            let length = rows[id].iter().map(|value| value * value).sum::<f32>().sqrt();
+            let unit: Vec<i16> = rows[id].iter().map(|v| (v / length * 32_767.0) as i16).collect();
+            policy.feature(SampleId(id as u64), &unit);
+        };
+        // Each sample is drawn eight times, as by default.
+        for _ in 0..8 {
+            (0..600).for_each(|id| teach(&mut policy, id));
+        }
+        let found = (0..600).filter(|id| {
+            let place = policy.place[&SampleId(*id)];
+            policy.neighbour[place].0 == (id + 300) % 600
+        });
+        let found = found.count();
+        assert!(found > 540, "{found} of 600 know their twin");
     }
 }

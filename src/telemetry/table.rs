@@ -217,9 +217,9 @@ metrics! {
     TRAIN_EFFECTIVE_RANK = "comove_train_effective_rank", Kind::Gauge, Plain, [],
         "How many dimensions the last 256 pooled features use: near 1 when they collapse to a line.";
     TRAIN_ALIGNMENT = "comove_train_alignment", Kind::Gauge, Plain, [],
-        "Mean squared distance of a clip and its own key frame, both embeddings at length 1: 0 the same, 2 unrelated.";
+        "Mean squared distance of a clip's and its key frame's embedding: 0 when they agree, 2 when they have nothing to do with each other.";
     TRAIN_UNIFORMITY = "comove_train_uniformity", Kind::Gauge, Plain, [],
-        "log of the mean of exp(-2 d²) over pairs of pooled features at length 1: 0 when all are the same, the lower the better spread.";
+        "How evenly the last 256 pooled features spread: 0 when all are the same, towards -4 when they spread evenly.";
     TRAIN_STEP_SECONDS = "comove_train_step_seconds", Kind::Histogram(STEP_SECONDS), Seconds, [],
         "Time of an optimiser step, without the wait for its data. On a GPU the mean of each report, once for each of its steps.";
     TRAIN_DATA_WAIT_SECONDS = "comove_train_data_wait_seconds", Kind::Histogram(STEP_SECONDS), Seconds, [],

@@ -41,6 +41,8 @@ pub struct TrainConfig {
     pub warmup_steps: u64,
     /// How the learning rate goes on after that.
     pub schedule: Schedule,
+    /// Weight of the past in the moving average of the V-Network, which is what evaluation uses; 0: none is kept.
+    pub ema_decay: f64,
     /// What is minimised.
     pub objective: ObjectiveConfig,
     /// Gradients longer than this are shortened to it.
@@ -73,6 +75,7 @@ impl Default for TrainConfig {
             weight_decay: None,
             warmup_steps: 100,
             schedule: Schedule::Constant {},
+            ema_decay: 0.99,
             objective: ObjectiveConfig::default(),
             clip_norm: 15.0,
             seed: 1,
@@ -127,6 +130,11 @@ impl TrainConfig {
         })
     }
 
+    /// Weight of the past in the moving average, where one is kept.
+    pub fn ema_decay(&self) -> Option<f64> {
+        (self.ema_decay > 0.0).then_some(self.ema_decay)
+    }
+
     /// In which type to compute on a device.
     pub fn precision_on(&self, device: tch::Device) -> Precision {
         match self.precision {
@@ -178,6 +186,12 @@ impl TrainConfig {
             "a number from 0 to below 1 is right",
         )?;
         check(
+            (0.0..1.0).contains(&self.ema_decay),
+            "ema_decay",
+            self.ema_decay.to_string(),
+            "a number from 0 to below 1 is right",
+        )?;
+        check(
             self.nonfinite_patience > 0,
             "nonfinite_patience",
             "0".into(),
@@ -211,6 +225,14 @@ impl TrainConfig {
                 "schedule.decay_steps",
                 decay_steps.to_string(),
                 "from 1 to schedule.total_steps is right",
+            )?;
+        }
+        if let Schedule::Cosine { total_steps } = self.schedule {
+            check(
+                total_steps > self.warmup_steps,
+                "schedule.total_steps",
+                total_steps.to_string(),
+                "more than warmup_steps is right",
             )?;
         }
         self.objective.check()?;

@@ -12,8 +12,8 @@ use super::{
 };
 use crate::checkpoint::{NamedTensor, Resumable, Snapshot};
 use crate::loss::joint_loss;
-use crate::model::{Model, Pass, Precision, StatisticsBefore};
-use crate::replay::Sample;
+use crate::model::{Average, Model, Pass, Precision, StatisticsBefore, Views};
+use crate::replay::{Sample, SampleId};
 
 /// The networks in training: everything that a step reads or changes. Belongs to one thread.
 #[derive(Debug)]
@@ -28,6 +28,7 @@ pub struct Learner {
     nonfinite_steps: u64,
     tally: Tally,
     rate: Option<RateSet>,
+    average: Option<Average>,
     projection: FeatureProjection,
     pending: Vec<PendingOutcomes>,
     /// Steps in a row that were not finite: a scalar i64 on the device.
@@ -45,6 +46,9 @@ struct MidStep {
     updating: bool,
 }
 
+/// What names of the V-Network's tensors begin with.
+const VIDEO_NETWORK: &str = "v.";
+
 /// Distinguishes the generator of the run from that of the initial weights, which has the same seed.
 const RUN_STREAM: u64 = 1;
 
@@ -56,6 +60,9 @@ impl Learner {
         let optimizer = Optimizer::new(config.optimizer(), config.weight_decay(), model.store());
         let mut rng = ChaCha8Rng::seed_from_u64(config.seed);
         rng.set_stream(RUN_STREAM);
+        let average = config
+            .ema_decay()
+            .map(|decay| Average::new(model.store(), VIDEO_NETWORK, decay));
         let projection = FeatureProjection::new(model.config().video_features(), device);
         Ok(Self {
             precision: config.precision_on(device),
@@ -68,6 +75,7 @@ impl Learner {
             nonfinite_steps: 0,
             tally: Tally::new(device),
             rate: None,
+            average,
             projection,
             pending: Vec::new(),
             nonfinite_streak: Tensor::zeros([], (Kind::Int64, device)),
@@ -110,6 +118,16 @@ impl Learner {
         let store = learner.model.store();
         store.load(&from.model)?;
         learner.optimizer.load(store, &from.optimizer)?;
+        learner.average = config
+            .ema_decay()
+            .map(|decay| Average::new(store, VIDEO_NETWORK, decay));
+        match (&learner.average, &from.average) {
+            (Some(average), Some(saved)) => average.load(saved)?,
+            (Some(_), None) => {
+                tracing::info!("the snapshot has no moving average: it begins at the snapshot's networks")
+            }
+            (None, _) => {}
+        }
         learner.rng = state.rng;
         learner.step = state.step;
         learner.samples = state.samples;
@@ -132,7 +150,8 @@ impl Learner {
         &self.model
     }
 
-    /// Memory of the networks on the device, in bytes: parameters, one gradient of each trained one, the optimiser's state.
+    /// Memory of the networks on the device, in bytes: parameters, one gradient of each trained one, the optimiser's state, the moving
+    /// average.
     pub fn memory_bytes(&self) -> u64 {
         let store = self.model.store();
         let bytes = |tensor: &Tensor| tensor.numel() as u64 * tensor.kind().elt_size_in_bytes() as u64;
@@ -143,7 +162,9 @@ impl Learner {
             .iter()
             .map(|(_, tensor)| bytes(tensor))
             .sum();
-        parameters + bytes(store.trained()) + state
+        let average = self.average.iter().flat_map(|average| average.named());
+        let average: u64 = average.map(|(_, tensor)| bytes(tensor)).sum();
+        parameters + bytes(store.trained()) + state + average
     }
 
     /// Steps finished, over all runs.
@@ -189,11 +210,7 @@ impl Learner {
     pub fn learn_timed(&mut self, samples: &[Arc<Sample>], clock: &mut PhaseClock) -> Result<(), TrainError> {
         let device = self.model.device();
         let batch = Batch::gather(samples, self.model.config(), device)?;
-        self.mid_step = Some(MidStep {
-            rng: self.rng.clone(),
-            statistics: self.model.store().statistics_before(),
-            updating: false,
-        });
+        self.begin_step();
         clock.lap(|seconds| &mut seconds.copy);
         let draws: Vec<SampleDraw> = batch
             .source_sizes
@@ -206,38 +223,71 @@ impl Learner {
         }
         let views = augment_with(&batch, &draws, self.model.config(), &self.config.objective);
         clock.lap(|seconds| &mut seconds.augment);
+        let ids = samples.iter().map(|sample| sample.id).collect();
+        self.update(ids, &views, &batch.scenes, clock)
+    }
+
+    /// Learns from a batch that is augmented already. `scenes` is `[B]`, i64: equal numbers mean the same scene.
+    ///
+    /// # Errors
+    /// Views of another shape than the networks'.
+    pub fn learn_views(&mut self, views: &Views, scenes: &Tensor) -> Result<(), TrainError> {
+        let ids = vec![SampleId(0); scenes.size()[0] as usize];
+        self.begin_step();
+        self.update(ids, views, scenes, &mut PhaseClock::idle())
+    }
+
+    /// Remembers what a step changes before it changes the parameters.
+    fn begin_step(&mut self) {
+        self.mid_step = Some(MidStep {
+            rng: self.rng.clone(),
+            statistics: self.model.store().statistics_before(),
+            updating: false,
+        });
+    }
+
+    fn update(
+        &mut self,
+        ids: Vec<SampleId>,
+        views: &Views,
+        scenes: &Tensor,
+        clock: &mut PhaseClock,
+    ) -> Result<(), TrainError> {
         let store = self.model.store();
-        let embeddings = self.model.forward(&views, Pass::train(self.precision))?;
-        let loss = joint_loss(&embeddings, &batch.scenes, self.config.objective.motion_share);
+        let embeddings = self.model.forward(views, Pass::train(self.precision))?;
+        let loss = joint_loss(&embeddings, scenes, self.config.objective.motion_share);
         clock.lap(|seconds| &mut seconds.forward);
 
         let trained: Vec<&Tensor> = store.trained_parameters().map(|p| &p.tensor).collect();
         let gradients = Tensor::f_run_backward(&[&loss.total], &trained, false, false)?;
         clock.lap(|seconds| &mut seconds.backward);
-        let gradient = store.flatten(&gradients);
+        let mut gradient = store.flatten(&gradients);
+        // Twice the gradient is more than PyTorch holds.
+        drop(gradients);
         let norm = gradient.norm();
         let finite = norm.isfinite().logical_and(&loss.total.isfinite());
-        let clipped = gradient * (self.config.clip_norm / (&norm + 1e-6)).clamp_max(1.0);
+        gradient *= (self.config.clip_norm / (&norm + 1e-6)).clamp_max(1.0);
         let learning_rate = self.learning_rate();
         if let Some(mid_step) = &mut self.mid_step {
             mid_step.updating = true;
         }
-        self.optimizer.step(store, &clipped, learning_rate, &finite);
+        self.optimizer.step(store, &gradient, learning_rate, &finite);
         if let Some(mid_step) = self.mid_step.take() {
             store.settle_statistics(mid_step.statistics, &finite);
         }
         self.nonfinite_streak = (&self.nonfinite_streak + 1) * finite.logical_not();
+        if let Some(average) = &mut self.average {
+            average.follow(self.step + 1);
+        }
         clock.lap(|seconds| &mut seconds.optimiser);
-        self.tally
-            .add_pairs(&embeddings.clip_context, &embeddings.key_frame, &finite);
-        self.tally.add(&loss, &norm, &finite, &embeddings.pooled);
+        self.tally.add(&loss, &norm, &finite, &embeddings);
+        self.samples += ids.len() as u64;
         self.pending.push(PendingOutcomes::new(
-            samples.iter().map(|sample| sample.id).collect(),
+            ids,
             &loss.by_sample(),
             &self.projection.apply(&embeddings.pooled),
         ));
         self.step += 1;
-        self.samples += samples.len() as u64;
         Ok(())
     }
 
@@ -294,6 +344,8 @@ impl Learner {
             .parameters()
             .iter()
             .map(|p| NamedTensor::copy_of(&p.name, &p.tensor));
+        let average = self.average.iter().flat_map(Average::named);
+        let average = average.map(|(name, tensor)| NamedTensor::copy_of(name, tensor));
         let optimizer = self.optimizer.state(store);
         let optimizer = optimizer
             .iter()
@@ -315,6 +367,7 @@ impl Learner {
             created_unix,
             model_config: self.model.config().clone(),
             model: model.collect::<Result<_, _>>()?,
+            average: average.collect::<Result<_, _>>()?,
             optimizer: optimizer.collect::<Result<_, _>>()?,
             statistics: statistics.collect::<Result<_, _>>()?,
             state: serde_json::to_string_pretty(&state).map_err(|error| TrainError::State {

@@ -46,11 +46,11 @@ pub struct StepReport {
     pub embedding_std: f64,
     /// How many dimensions the last 256 pooled features use (Roy and Vetterli 2007), at most 256.
     pub effective_rank: f64,
-    /// Mean squared distance of a clip's embedding and its own key frame's, both of length 1 (Wang and Isola 2020): 0 when they are
-    /// the same, 2 when they have nothing to do with each other.
+    /// Mean squared distance of a clip's and its key frame's embedding, of length 1 (Wang and Isola 2020): 0 when they agree, 2 when
+    /// they have nothing to do with each other.
     pub alignment: f64,
-    /// log of the mean of exp(-2 d²) over pairs of the last 256 pooled features at length 1 (Wang and Isola 2020): 0 when all are the
-    /// same, about -4 when they point everywhere alike.
+    /// Log of the mean of exp(−2 · squared distance) over pairs of the last 256 pooled features of length 1 (the same authors): 0
+    /// when all are the same, towards −4 when they spread evenly.
     pub uniformity: f64,
     /// Samples trained on a second of wall clock.
     pub samples_per_second: f64,

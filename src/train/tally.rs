@@ -3,6 +3,7 @@ use std::collections::{BTreeMap, VecDeque};
 use tch::{Device, Kind, Tensor, no_grad};
 
 use crate::loss::JointLoss;
+use crate::model::Embeddings;
 
 /// Pooled features that spread and rank are taken over.
 const FEATURES_KEPT: i64 = 256;
@@ -12,8 +13,6 @@ const FEATURES_KEPT: i64 = 256;
 pub(super) struct Tally {
     sums: Tensor,
     features: VecDeque<Tensor>,
-    /// Sum over the finite steps, and their number in `sums`.
-    alignment: Tensor,
     steps: u64,
 }
 
@@ -40,28 +39,17 @@ pub(super) struct TaskFigures {
     pub queries: f64,
 }
 
-/// Entries of `sums`: finite steps, loss, gradient norm, then of each task steps with queries, loss, top-1, chance, queries.
-const SUMS: usize = 13;
+/// Entries of `sums`: finite steps, loss, gradient norm, then of each task steps with queries, loss, top-1, chance, queries; then
+/// alignment.
+const SUMS: usize = 14;
 
 impl Tally {
     pub(super) fn new(device: Device) -> Self {
         Self {
             sums: Tensor::zeros([SUMS as i64], (Kind::Double, device)),
             features: VecDeque::new(),
-            alignment: Tensor::zeros([], (Kind::Double, device)),
             steps: 0,
         }
-    }
-
-    /// Adds a step's clips and their own key frames, both `[B, E]` with rows of length 1: how far they are apart.
-    pub(super) fn add_pairs(&mut self, clips: &Tensor, key_frames: &Tensor, finite: &Tensor) {
-        no_grad(|| {
-            let apart = (clips.detach() - key_frames.detach())
-                .square()
-                .sum_dim_intlist(1, false, Kind::Double)
-                .mean(Kind::Double);
-            self.alignment += apart.where_self(finite, &apart.zeros_like());
-        });
     }
 
     /// Steps since the last report.
@@ -112,8 +100,14 @@ impl Tally {
         Ok(())
     }
 
-    /// Adds a step. `finite` is a boolean scalar tensor, `pooled` `[B, C]`.
-    pub(super) fn add(&mut self, loss: &JointLoss, grad_norm: &Tensor, finite: &Tensor, pooled: &Tensor) {
+    /// Adds a step. `finite` is a boolean scalar tensor.
+    pub(super) fn add(
+        &mut self,
+        loss: &JointLoss,
+        grad_norm: &Tensor,
+        finite: &Tensor,
+        embeddings: &Embeddings,
+    ) {
         no_grad(|| {
             let one = Tensor::ones([], (Kind::Float, finite.device()));
             let mut entries = vec![one.shallow_clone(), loss.total.detach(), grad_norm.detach()];
@@ -122,10 +116,17 @@ impl Tally {
                 // Without queries all of a task's figures are 0.
                 entries.extend([&task.loss, &task.top1, &task.chance, &task.queries].map(Tensor::detach));
             }
+            let apart = &embeddings.clip_context.detach() - &embeddings.key_frame.detach();
+            entries.push(
+                apart
+                    .square()
+                    .sum_dim_intlist(1, false, Kind::Float)
+                    .mean(Kind::Float),
+            );
             let step = Tensor::stack(&entries, 0).to_kind(Kind::Double);
             self.sums += step.where_self(finite, &step.zeros_like());
         });
-        self.features.push_back(pooled.detach());
+        self.features.push_back(embeddings.pooled.detach());
         let rows = |kept: &VecDeque<Tensor>| kept.iter().map(|rows| rows.size()[0]).sum::<i64>();
         while self.features.len() > 1 && rows(&self.features) - self.features[0].size()[0] >= FEATURES_KEPT {
             self.features.pop_front();
@@ -136,26 +137,25 @@ impl Tally {
     /// The figures so far, and a new beginning. The only host sync of training.
     pub(super) fn take(&mut self) -> Figures {
         let device = self.sums.device();
-        let (spread, gram) = no_grad(|| self.feature_statistics(device));
+        let (spread, uniformity, gram) = no_grad(|| self.feature_statistics(device));
         let gram_side = gram.size()[0];
         let all = Tensor::cat(
             &[
                 self.sums.shallow_clone(),
                 spread.view([1]),
+                uniformity.view([1]),
                 gram.flatten(0, 1),
-                self.alignment.view([1]),
             ],
             0,
         );
         let host = all.to_device(Device::Cpu);
-        let values: Vec<f64> = (0..SUMS as i64 + 1)
+        let values: Vec<f64> = (0..SUMS as i64 + 2)
             .map(|index| host.double_value(&[index]))
             .collect();
         let gram = host
-            .narrow(0, SUMS as i64 + 1, gram_side * gram_side)
+            .narrow(0, SUMS as i64 + 2, gram_side * gram_side)
             .view([gram_side, gram_side]);
 
-        let alignment = host.double_value(&[SUMS as i64 + 1 + gram_side * gram_side]);
         let task = |first: usize| TaskFigures {
             loss: values[first + 1] / values[first],
             top1: values[first + 2] / values[first],
@@ -170,20 +170,20 @@ impl Tally {
             nonfinite_steps: self.steps - values[0] as u64,
             embedding_std: values[SUMS],
             effective_rank: effective_rank(&gram),
-            alignment: alignment / values[0],
-            uniformity: uniformity(&gram),
+            alignment: values[13] / values[0],
+            uniformity: values[SUMS + 1],
         };
         self.sums = self.sums.zeros_like();
-        self.alignment = self.alignment.zeros_like();
         self.steps = 0;
         figures
     }
 
-    /// Spread, and the scalar products `[N, N]` of the centred features of length 1; f64.
-    fn feature_statistics(&self, device: Device) -> (Tensor, Tensor) {
+    /// Spread, uniformity, and the scalar products `[N, N]` of the centred features of length 1; f64.
+    fn feature_statistics(&self, device: Device) -> (Tensor, Tensor, Tensor) {
         if self.features.is_empty() {
             let double = (Kind::Double, device);
-            return (Tensor::full([], f64::NAN, double), Tensor::zeros([0, 0], double));
+            let none = || Tensor::full([], f64::NAN, double);
+            return (none(), none(), Tensor::zeros([0, 0], double));
         }
         let kept: Vec<&Tensor> = self.features.iter().collect();
         let rows = Tensor::cat(&kept, 0).to_kind(Kind::Double);
@@ -193,23 +193,14 @@ impl Tally {
         let variance = centred.square().mean_dim([0i64].as_slice(), false, Kind::Double);
         let spread = variance.sqrt().mean(Kind::Double) * (rows.size()[1] as f64).sqrt();
         let gram = centred.matmul(&centred.transpose(0, 1));
-        (spread, gram)
+        // Squared distances of rows of length 1 are 2 − 2 · cosine; a row and itself, exp(0), is left out.
+        let count = rows.size()[0] as f64;
+        let near = (rows.matmul(&rows.transpose(0, 1)) * 4.0 - 4.0)
+            .exp()
+            .sum(Kind::Double);
+        let uniformity = ((near - count) / (count * (count - 1.0))).log();
+        (spread, uniformity, gram)
     }
-}
-
-/// log of the mean of exp(-2 d²) over all pairs of different features (Wang and Isola 2020), from the scalar products of the centred
-/// ones: moving all by the same leaves distances as they are.
-fn uniformity(gram: &Tensor) -> f64 {
-    let side = gram.size()[0];
-    if side < 2 || gram.isfinite().all().int64_value(&[]) == 0 {
-        return f64::NAN;
-    }
-    let squares = gram.diagonal(0, 0, 1);
-    let apart = squares.unsqueeze(0) + squares.unsqueeze(1) - gram * 2.0;
-    let sum = (apart * -2.0).exp().sum(Kind::Double).double_value(&[]);
-    let side = side as f64;
-    // Each feature is at distance 0 from itself: those pairs do not count.
-    ((sum - side).max(0.0) / (side * (side - 1.0))).ln()
 }
 
 /// exp of the entropy of the singular values, as shares of their sum (Roy and Vetterli 2007), from the matrix of scalar products.
@@ -249,13 +240,26 @@ mod tests {
         }
     }
 
+    /// Of which only `pooled` `[B, C]` matters, and key frames half as far as opposite from their clips.
+    fn embeddings(pooled: &Tensor) -> Embeddings {
+        let none = || Tensor::zeros([1], (Kind::Float, Device::Cpu));
+        Embeddings {
+            clip_context: Tensor::from_slice(&[1f32, 0.0]).view([1, 2]),
+            key_frame: Tensor::from_slice(&[0f32, 1.0]).view([1, 2]),
+            predicted_motion: none(),
+            motion: none(),
+            motion_known: none(),
+            pooled: pooled.shallow_clone(),
+        }
+    }
+
     fn add(tally: &mut Tally, value: f64, finite: bool) {
         let features = Tensor::from_slice(&[1f32, 0.0, 0.0, 1.0]).view([2, 2]);
         tally.add(
             &joint(value, 8.0),
             &Tensor::from(3f32),
             &Tensor::from(finite),
-            &features,
+            &embeddings(&features),
         );
     }
 
@@ -289,9 +293,19 @@ mod tests {
         nothing.context.top1 = Tensor::from(0f32);
         nothing.context.chance = Tensor::from(0f32);
         let features = Tensor::ones([2, 2], (Kind::Float, Device::Cpu));
-        tally.add(&nothing, &Tensor::from(1f32), &Tensor::from(true), &features);
+        tally.add(
+            &nothing,
+            &Tensor::from(1f32),
+            &Tensor::from(true),
+            &embeddings(&features),
+        );
         assert!(tally.take().context.top1.is_nan());
-        tally.add(&nothing, &Tensor::from(1f32), &Tensor::from(true), &features);
+        tally.add(
+            &nothing,
+            &Tensor::from(1f32),
+            &Tensor::from(true),
+            &embeddings(&features),
+        );
         add(&mut tally, 4.0, true);
         let context = tally.take().context;
         assert_eq!((context.loss, context.top1, context.queries), (4.0, 0.5, 4.0));
@@ -301,37 +315,32 @@ mod tests {
     fn rank_and_spread_tell_collapse_from_variety() {
         let mut collapsed = Tally::new(Device::Cpu);
         let same = Tensor::from_slice(&[1f32, 2.0, 3.0]).view([1, 3]).repeat([8, 1]);
-        collapsed.add(&joint(1.0, 1.0), &Tensor::from(1f32), &Tensor::from(true), &same);
+        collapsed.add(
+            &joint(1.0, 1.0),
+            &Tensor::from(1f32),
+            &Tensor::from(true),
+            &embeddings(&same),
+        );
         let figures = collapsed.take();
         assert!(figures.embedding_std < 1e-6, "{figures:?}");
         assert!(figures.effective_rank < 1.01, "{figures:?}");
         assert!(figures.uniformity.abs() < 1e-6, "{figures:?}");
+        assert!((figures.alignment - 2.0).abs() < 1e-6, "{figures:?}");
         let mut varied = Tally::new(Device::Cpu);
         // ± each of four axes: standard deviation 1/2 in each dimension, all four used alike.
         let axes = Tensor::eye(4, (Kind::Float, Device::Cpu));
         let rows = Tensor::cat(&[axes.shallow_clone(), -axes], 0) * 7.0;
-        varied.add(&joint(1.0, 1.0), &Tensor::from(1f32), &Tensor::from(true), &rows);
+        varied.add(
+            &joint(1.0, 1.0),
+            &Tensor::from(1f32),
+            &Tensor::from(true),
+            &embeddings(&rows),
+        );
         let figures = varied.take();
         assert!((figures.embedding_std - 1.0).abs() < 1e-6, "{figures:?}");
         assert!((figures.effective_rank - 4.0).abs() < 1e-6, "{figures:?}");
-        // Of the seven others six are at distance √2, one at 2.
-        let expected = ((6.0 * (-4f64).exp() + (-8f64).exp()) / 7.0).ln();
-        assert!((figures.uniformity - expected).abs() < 1e-6, "{figures:?}");
-    }
-
-    #[test]
-    fn alignment_is_the_mean_squared_distance_of_pairs_over_the_finite_steps() {
-        let mut tally = Tally::new(Device::Cpu);
-        let axes = Tensor::eye(2, (Kind::Float, Device::Cpu));
-        let pairs = |tally: &mut Tally, other: &Tensor, finite: bool| {
-            tally.add_pairs(&axes, other, &Tensor::from(finite));
-            add(tally, 1.0, finite);
-        };
-        pairs(&mut tally, &axes, true);
-        pairs(&mut tally, &-&axes, true);
-        pairs(&mut tally, &(&axes * f64::NAN), false);
-        assert_eq!(tally.take().alignment, 2.0);
-        pairs(&mut tally, &axes, true);
-        assert_eq!(tally.take().alignment, 0.0, "a report begins anew");
+        // Of seven others one is opposite (distance² 4), six are at right angles (2).
+        let uniformity = ((6.0 * (-4f64).exp() + (-8f64).exp()) / 7.0).ln();
+        assert!((figures.uniformity - uniformity).abs() < 1e-6, "{figures:?}");
     }
 }

@@ -36,6 +36,10 @@ fn assert_same(found: &Snapshot, expected: &Snapshot) {
     for (found, expected) in found.model.iter().zip(&expected.model) {
         assert!(found == expected, "{} differs", expected.name);
     }
+    assert_eq!(found.average.len(), expected.average.len());
+    for (found, expected) in found.average.iter().zip(&expected.average) {
+        assert!(found == expected, "the average of {} differs", expected.name);
+    }
     for (found, expected) in found.optimizer.iter().zip(&expected.optimizer) {
         assert!(found == expected, "{} differs", expected.name);
     }
@@ -81,7 +85,11 @@ fn an_interrupted_run_equals_an_uninterrupted_one_bit_for_bit_twice() {
 #[test]
 fn weights_loaded_for_evaluation_give_the_same_features() {
     let folder = tempfile::tempdir().unwrap();
-    let (mut learner, mut patterns) = start(&tiny());
+    let without_average = TrainConfig {
+        ema_decay: 0.0,
+        ..tiny()
+    };
+    let (mut learner, mut patterns) = start(&without_average);
     learn(&mut learner, &mut patterns, 1);
     write(folder.path(), &learner);
     let (model, manifest) = load_weights(folder.path(), Device::Cpu).unwrap();
@@ -91,6 +99,48 @@ fn weights_loaded_for_evaluation_give_the_same_features() {
     assert_eq!(features, learner.model().features(&clips).unwrap());
     let untrained = Learner::new(&tiny(), Device::Cpu).unwrap();
     assert_ne!(features, untrained.model().features(&clips).unwrap());
+}
+
+#[test]
+fn evaluation_uses_the_moving_average_and_the_network_where_there_is_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut learner, mut patterns) = start(&tiny());
+    learn(&mut learner, &mut patterns, 3);
+    let snapshot = write(folder.path(), &learner);
+    assert!(!snapshot.average.is_empty());
+    let (model, _) = load_weights(folder.path(), Device::Cpu).unwrap();
+    let average = load_for_resume(folder.path()).unwrap().average.unwrap();
+    let mut moved = 0;
+    for parameter in model.store().parameters() {
+        let live = learner.model().store().parameters().iter();
+        let live = live.clone().find(|p| p.name == parameter.name).unwrap();
+        match average.get(&parameter.name) {
+            Some(expected) => {
+                assert_eq!(parameter.tensor, *expected, "{}", parameter.name);
+                moved += usize::from(parameter.tensor != live.tensor);
+            }
+            None => assert_eq!(parameter.tensor, live.tensor, "{}", parameter.name),
+        }
+    }
+    assert!(
+        moved > 10,
+        "{moved} averages differ from the network after three steps"
+    );
+    // A file that lacks a tensor is refused by its name, when evaluating and when going on.
+    let mut incomplete = snapshot;
+    let missing = incomplete.average.pop().unwrap().name;
+    let folder = tempfile::tempdir().unwrap();
+    CheckpointFolder::open(folder.path())
+        .unwrap()
+        .write(&incomplete)
+        .unwrap();
+    let told = load_weights(folder.path(), Device::Cpu).unwrap_err().to_string();
+    assert!(
+        told.contains("average.safetensors") || told.contains(&missing),
+        "{told}"
+    );
+    let told = resumed(&tiny(), folder.path()).unwrap_err().to_string();
+    assert!(told.contains(&missing), "{told}");
 }
 
 #[test]
