@@ -16,6 +16,7 @@ mod forget;
 mod inspect;
 mod openmp;
 mod prepare;
+mod progress;
 mod run;
 mod status;
 mod synth;

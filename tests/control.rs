@@ -297,12 +297,30 @@ fn training_pauses_goes_on_and_tells_its_state() {
     let paused_at = step(&mut run);
     assert_eq!(run.json("/api/v1/train")["state"], "paused");
     assert_eq!(run.json("/healthz")["alive"], true);
+    let body = json!({ "learning_rate": 0.0125, "samples_per_insert": 3.0 });
+    let (status, changed) = call(&mut run, "PATCH", "/api/v1/train", Some(&body));
+    assert_eq!(status, 200, "{changed}");
+    let replay = run.json("/api/v1/replay");
+    assert_eq!(replay["samples_per_insert"], 3.0, "{replay}");
+    for wrong in [
+        json!({ "learning_rate": 0 }),
+        json!({ "samples_per_insert": -1, "learning_rate": 1 }),
+    ] {
+        let (status, answer) = call(&mut run, "PATCH", "/api/v1/train", Some(&wrong));
+        let error = answer["error"].as_str().unwrap();
+        assert!(status == 422 && error.contains("above 0"), "{answer}");
+    }
     let replay = run.json("/api/v1/replay");
     assert!(replay["samples"].as_u64() > Some(0), "{replay}");
     assert_eq!(step(&mut run), paused_at);
     assert_eq!(call(&mut run, "POST", "/api/v1/train/resume", None).0, 200);
     run.wait_for("steps after the pause", |run| {
         (step(run) > paused_at).then_some(())
+    });
+    // The warm-up of one step is over.
+    run.wait_for("the rate that was set", |run| {
+        let rate = run.json("/api/v1/train")["report"]["learning_rate"].as_f64();
+        (rate == Some(0.0125)).then_some(())
     });
 }
 
@@ -394,13 +412,11 @@ fn no_secret_is_seen_in_any_output_wherever_it_came_from() {
     // A port that refuses, so that errors name the sources.
     append(
         &place,
-        &format!(
-            "[[stream]]\nname = 'patterns'\nsynthetic = {{ width = 160, height = 120 }}\n\
+        "[[stream]]\nname = 'patterns'\nsynthetic = { width = 160, height = 120 }\n\
              [[stream]]\nname = 'a'\nuri = 'rtsp://127.0.0.1:9/a'\nuser = 'bob'\npassword_file = 'password'\n\
              [[stream]]\nname = 'b'\nuri_file = 'uri'\n\
-             [[stream]]\nname = 'c'\nuri = 'rtsp://bob:${{CANARY}}@127.0.0.1:9/c?token=${{CANARY}}'\n\
-             [[stream]]\nname = 'd'\nuri = 'http://127.0.0.1:9/d'\nuser = 'bob'\npassword = '${{CANARY}}'\n"
-        ),
+             [[stream]]\nname = 'c'\nuri = 'rtsp://bob:${CANARY}@127.0.0.1:9/c?token=${CANARY}'\n\
+             [[stream]]\nname = 'd'\nuri = 'http://127.0.0.1:9/d'\nuser = 'bob'\npassword = '${CANARY}'\n",
     );
     let mut run = Run::spawn(
         Command::new(COMOVE)

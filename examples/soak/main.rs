@@ -48,7 +48,7 @@ struct Args {
     /// `replay.capacity`.
     #[arg(long, default_value = "64 MiB")]
     replay: String,
-    /// The trainer never takes a step: memory fills up to its bounds, the worst that can happen to it.
+    /// Training pauses from the start: memory fills up to its bounds, the worst that can happen to it.
     #[arg(long)]
     stopped_trainer: bool,
     /// Endless synthetic streams in place of cameras: as fast as the program takes them, so that every queue is full.
@@ -73,14 +73,10 @@ fn main() {
             relay.map_or(server.port, |relay| relay.port),
         ),
     });
-    let (min_samples, spi) = match args.stopped_trainer {
-        true => (1_000_000, 1.0),
-        false => (16, 0.2),
-    };
     let config = format!(
         "[ingest]\nmemory = \"{}\"\nstall_timeout = \"15s\"\nbackoff_longest = \"10s\"\n\
          [decode]\nthreads = 1\n\
-         [replay]\ncapacity = \"{}\"\nmin_samples = {min_samples}\nsamples_per_insert = {spi}\n\
+         [replay]\ncapacity = \"{}\"\nmin_samples = 16\nsamples_per_insert = 0.2\n\
          [train]\npreset = \"micro\"\ndevice = \"cpu\"\nbatch_size = 4\nthreads = 1\nreport_every = 100\n\
          [checkpoint]\nevery = \"5m\"\nkeep = 2\n\
          [server]\nlisten = \"127.0.0.1:0\"\n[log]\nformat = \"plain\"\nfilter = \"error\"\n{}",
@@ -89,6 +85,9 @@ fn main() {
         streams.collect::<String>()
     );
     let mut program = Program::start(&args.comove, &config);
+    if args.stopped_trainer {
+        program.pause_training();
+    }
     let mut random = ChaCha8Rng::seed_from_u64(1);
     let begun = Instant::now();
     let end = begun + Duration::from_secs_f64(args.minutes * 60.0);

@@ -108,6 +108,11 @@ impl Program {
             .ok()
     }
 
+    pub fn pause_training(&self) {
+        let told = ureq::post(format!("{}/api/v1/train/pause", self.address)).send_empty();
+        assert!(told.unwrap().status().is_success());
+    }
+
     /// Scrapes, checks that every account closes, and looks at the process from outside.
     pub fn figures(&mut self) -> Figures {
         assert!(

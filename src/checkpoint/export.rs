@@ -82,7 +82,7 @@ fn write_files(
         reason,
     };
     trace(model)
-        .and_then(|module| Ok(module.save(&script)?))
+        .and_then(|module| module.save(&script))
         .map_err(|error| failed(error.to_string()))?;
     let difference = largest_difference(model, &script).map_err(|error| failed(error.to_string()))?;
     if difference > TOLERANCE || difference.is_nan() {

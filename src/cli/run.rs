@@ -1,9 +1,10 @@
 use std::time::SystemTime;
 
 use clap::Args;
-use comove::telemetry::start_log;
+use comove::telemetry::{LogFormat, start_log_to};
 use comove::topology::{self, RunSummary};
 
+use super::progress::Progress;
 use super::{ConfigArgs, Failure};
 
 pub(super) const EXAMPLES: &str = "Examples:
@@ -25,9 +26,15 @@ pub(super) struct RunArgs {
 pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
     let source = args.config.source();
     let config = source.load()?;
-    start_log(&config.log)?;
+    // Whoever asks for plain or JSON lines on a terminal wants nothing between them.
+    let progress = Progress::new(matches!(config.log.format, LogFormat::Auto | LogFormat::Human));
+    let lines = progress.log_lines();
+    start_log_to(&config.log, move || lines.clone())?;
     let began = SystemTime::now();
-    tell(&topology::run(config, source)?, began);
+    let mut following = None;
+    let ended = topology::run_watched(config, source, |daemon| following = progress.follow(daemon));
+    drop(following);
+    tell(&ended?, began);
     Ok(())
 }
 

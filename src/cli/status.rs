@@ -1,6 +1,9 @@
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
 use clap::Args;
 use comfy_table::Table;
-use comove::server::{Client, StatusView, StreamView};
+use comove::server::{Client, READ_TOKEN_VARIABLE, StatusView, StreamView, TOKEN_VARIABLE};
 
 use super::Failure;
 
@@ -15,13 +18,17 @@ pub(super) struct StatusArgs {
     /// Where it serves (its server.listen).
     #[arg(default_value = "http://127.0.0.1:9464")]
     url: String,
+    /// File with the read token (or the token) of that comove. Without it the environment variables COMOVE_READ_TOKEN and COMOVE_TOKEN are
+    /// looked at.
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
     /// Print the API's answers instead of tables.
     #[arg(long)]
     json: bool,
 }
 
 pub(super) fn run(args: &StatusArgs) -> Result<(), Failure> {
-    let client = Client::new(&args.url);
+    let client = Client::new(&args.url).with_token(token(args.token_file.as_deref())?);
     let status = client.status().map_err(anyhow::Error::from)?;
     let streams = client.streams().map_err(anyhow::Error::from)?;
     if args.json {
@@ -50,6 +57,17 @@ pub(super) fn run(args: &StatusArgs) -> Result<(), Failure> {
     say!("{}", streams_table(&streams));
     print_learning(&status);
     Ok(())
+}
+
+/// The token to show, if there is any.
+fn token(file: Option<&Path>) -> anyhow::Result<Option<String>> {
+    if let Some(path) = file {
+        let text =
+            std::fs::read_to_string(path).with_context(|| format!("--token-file {}", path.display()))?;
+        return Ok(Some(text.trim().to_owned()));
+    }
+    let variables = [READ_TOKEN_VARIABLE, TOKEN_VARIABLE];
+    Ok(variables.into_iter().find_map(|name| std::env::var(name).ok()))
 }
 
 fn streams_table(streams: &[StreamView]) -> Table {
@@ -89,15 +107,19 @@ fn print_learning(status: &StatusView) {
             bytesize::ByteSize(replay.capacity_bytes)
         );
     }
+    if let Some(due) = &status.checkpoint {
+        say!("checkpoint {due}");
+    }
     let Some(train) = &status.train else {
         say!("training has not reported yet");
         return;
     };
     say!(
-        "train    step {} of preset {} on {}, {:.1} samples/s, loss {:.3}",
+        "train    step {} of preset {} on {}, {:.2} steps/s, {:.1} samples/s, loss {:.3}",
         train.step,
         train.preset,
         train.device,
+        train.steps_per_second,
         train.samples_per_second,
         train.loss
     );

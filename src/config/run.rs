@@ -23,8 +23,8 @@ impl Default for RunConfig {
     fn default() -> Self {
         Self {
             resume: Resume::default(),
-            max_duration: None,
             deterministic: false,
+            max_duration: None,
             // The longest step of `paper` on a slow CPU.
             step_deadline: Duration::from_secs(600),
         }

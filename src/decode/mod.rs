@@ -10,10 +10,12 @@ mod error;
 mod job;
 mod pool;
 mod rgb;
+mod still;
 mod whole_file;
 
 pub use config::{DecodeConfig, DecoderKind};
 pub use error::DecodeError;
 pub use job::{DecodeJob, FeedUnit, RgbPicture};
 pub use pool::{DecodePool, DecodeQueue, DecodeReply, DecodeSnapshot, JOB_SECONDS, QueueFull};
+pub use still::decode_still;
 pub use whole_file::{VideoFrame, VideoReader};

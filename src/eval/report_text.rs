@@ -123,7 +123,7 @@ impl DatasetReport {
                 facts.format, facts.listed, facts.left_out, facts.unlisted
             )?;
         }
-        if let Some(groups) = self.groups {
+        if let Some(groups) = self.groups.filter(|_| self.videos_used.whole > 0) {
             writeln!(
                 f,
                 "{groups} groups; videos of one group are never set against each other"

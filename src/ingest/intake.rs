@@ -126,6 +126,8 @@ pub struct FirstNumbers {
 struct Arrival {
     data: Bytes,
     key_unit: bool,
+    /// It brought other parameter sets than those in force.
+    new_sets: bool,
     receipt: Receipt,
     index: u64,
 }
@@ -291,8 +293,10 @@ impl Intake {
         let data = Bytes::copy_from_slice(&buffer.map_readable().ok()?);
         let mut state = self.lock();
         let data = state.parameter_sets.complete(data, key_unit);
+        let new_sets = state.parameter_sets.take_replaced();
         let arrival = Arrival {
             key_unit,
+            new_sets,
             receipt: self.ledger.receive(data.len()),
             index: state.next_index,
             data,
@@ -396,7 +400,7 @@ impl Intake {
         let pts_ns = buffer.pts().map(gst::ClockTime::nseconds);
         let dts_ns = buffer.dts().map(gst::ClockTime::nseconds);
         let ended = state.segmenter.next(Continuity {
-            new_format,
+            new_format: new_format || arrival.new_sets,
             discontinuity: new_time_segment || buffer.flags().contains(gst::BufferFlags::DISCONT),
             pts_ns,
             dts_ns,

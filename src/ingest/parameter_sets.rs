@@ -8,6 +8,7 @@ use bytes::{Bytes, BytesMut};
 pub(super) struct ParameterSets {
     /// NAL units without start code, by (type, id).
     sets: BTreeMap<(u8, u32), Bytes>,
+    replaced: bool,
 }
 
 /// nal_unit_type (H.264, table 7-1).
@@ -16,6 +17,12 @@ const PPS: u8 = 8;
 const SPS_EXTENSION: u8 = 13;
 
 impl ParameterSets {
+    /// Whether a key unit brought another set in the place of a known one since this was asked last: the encoder was set up anew.
+    /// A picture parameter set that changes in mid-GOP is none: some encoders do that all the time.
+    pub fn take_replaced(&mut self) -> bool {
+        std::mem::take(&mut self.replaced)
+    }
+
     /// Takes note of the sets in a unit; gives a key unit back with those that it lacks in front.
     pub fn complete(&mut self, unit: Bytes, key_unit: bool) -> Bytes {
         let mut own = Vec::new();
@@ -28,8 +35,9 @@ impl ParameterSets {
                     .get(&(kind, id))
                     .is_some_and(|set| set == &unit[begin..end]);
                 if !known {
-                    self.sets
-                        .insert((kind, id), Bytes::copy_from_slice(&unit[begin..end]));
+                    let set = Bytes::copy_from_slice(&unit[begin..end]);
+                    let before = self.sets.insert((kind, id), set);
+                    self.replaced |= key_unit && before.is_some();
                 }
             }
         }
@@ -155,6 +163,23 @@ mod tests {
         assert!(
             whole.windows(3).any(|bytes| bytes == new_pps) && !whole.windows(3).any(|bytes| bytes == PPS_0)
         );
+    }
+
+    #[test]
+    fn an_encoder_that_is_set_up_anew_is_noticed_and_one_that_repeats_itself_or_adds_sets_is_not() {
+        let mut sets = ParameterSets::default();
+        let mut new_sps = SPS_0;
+        new_sps[5] = 3;
+        let mut comes = |nal_units: &[&[u8]], key_unit: bool| {
+            sets.complete(unit(nal_units), key_unit);
+            sets.take_replaced()
+        };
+        assert!(!comes(&[&SPS_0, &PPS_0, &[0x65, 0x88]], true));
+        assert!(!comes(&[&SPS_0, &PPS_0, &[0x65, 0x88]], true), "the same again");
+        assert!(!comes(&[&PPS_1, &[0x65, 0x88]], true), "one more");
+        assert!(!comes(&[&[0x68, 0b1111_0000, 9], &[0x41, 0x9a]], false), "in mid-GOP");
+        assert!(comes(&[&new_sps, &PPS_0, &[0x65, 0x88]], true));
+        assert!(!comes(&[&new_sps, &PPS_0, &[0x65, 0x88]], true), "said once");
     }
 
     #[test]

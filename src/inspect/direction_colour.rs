@@ -9,6 +9,12 @@ pub fn direction_colour(x: f32, y: f32) -> Color {
     hue(turn.rem_euclid(1.0))
 }
 
+/// [`direction_colour`] as bytes.
+pub fn direction_rgb(x: f32, y: f32) -> [u8; 3] {
+    let colour = direction_colour(x, y).to_color_u8();
+    [colour.red(), colour.green(), colour.blue()]
+}
+
 /// A saturated colour of this hue in 0..1, all equally fit to be seen on a darkened picture.
 fn hue(turn: f32) -> Color {
     let component = |shift: f32| {

@@ -17,9 +17,11 @@ mod report;
 mod run;
 mod speed;
 mod statistics;
+mod still_overlay;
 pub(crate) mod survey;
 pub(crate) mod walk;
 
+pub use direction_colour::direction_rgb;
 pub use error::InspectError;
 pub use gops::GopFacts;
 pub use overlay_writer::OverlayOptions;
@@ -29,3 +31,4 @@ pub use report::{
 };
 pub use run::{InspectOptions, inspect};
 pub use statistics::{DirectionFacts, MagnitudeFacts, MotionFacts};
+pub use still_overlay::{StillMotion, draw_still, rgb_pixmap};

@@ -3,9 +3,12 @@
 //! Takes samples from the decode threads, gives batches to the trainer's thread. Runs on its callers' threads. Overloaded
 //! (training behind): files wait in [`Replay::insert_blocking`], live streams are refused by [`Replay::try_insert`]. Starved
 //! (sources behind): [`Replay::sample_batch`] waits. What stays and what is drawn is decided by [`Eviction`] and
-//! [`Sampling`]; how fast, by [`RateLimiter`].
+//! [`Sampling`]; how fast, by [`RateLimiter`]. Streams that can be read again bring a [`Ticket`] with each sample
+//! ([`Replay::arrive`]), so that a checkpoint knows how far they came; in a fixed order ([`Replay::fix_order`]) their samples are
+//! taken on the thread that draws.
 
 mod arrivals;
+mod browse;
 mod config;
 mod dense;
 mod features;

@@ -187,6 +187,11 @@ impl Replay {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Shows the stored samples with the lock held: `look` must be quick.
+    pub(super) fn looking<T>(&self, look: impl FnOnce(&Table) -> T) -> T {
+        look(&self.lock().table)
+    }
+
     /// Whether [`Self::try_insert`] would take a sample now. A live stream asks before it has a window decoded.
     pub fn wants_samples(&self) -> bool {
         let inner = self.lock();

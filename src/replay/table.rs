@@ -122,6 +122,16 @@ impl Table {
         self.samples.last_key_value().map(|(_, sample)| &**sample)
     }
 
+    /// Every sample, the newest first.
+    pub fn newest_first(&self) -> impl Iterator<Item = &Arc<Sample>> {
+        self.samples.values().rev()
+    }
+
+    /// Whether the sample was trained on, so that its feature is known.
+    pub fn has_feature(&self, id: SampleId) -> bool {
+        self.features.get(id).is_some()
+    }
+
     /// Stores a sample that is not larger than the table, making room first.
     pub fn insert(&mut self, sample: Sample, rng: &mut ChaCha8Rng) -> Stored {
         let entry = Entry::of(&sample);

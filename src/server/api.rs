@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 use super::Daemon;
 use super::guard::{Tokens, may_change, may_read};
 use super::listener::Peer;
-use super::{change_api, openapi, read_api};
+use super::{change_api, openapi, page, read_api};
 use crate::telemetry::Registry;
 
 /// The largest request body: a stream's entry is far smaller.
@@ -41,7 +41,8 @@ pub(super) fn router(shared: Shared) -> Router {
         .route("/healthz", get(read_api::healthz))
         .route("/readyz", get(read_api::readyz));
     let reading = Router::new()
-        .route("/", get(|| async { openapi::index() }))
+        .merge(page::routes())
+        .route("/api", get(|| async { openapi::index() }))
         .route("/metrics", get(read_api::metrics))
         .route(
             "/api/v1/openapi.json",
@@ -71,7 +72,7 @@ pub(super) fn router(shared: Shared) -> Router {
     open.merge(reading)
         .layer(middleware::from_fn(answer_in_time))
         .merge(changing)
-        .fallback(|| async { refusal(StatusCode::NOT_FOUND, "no such page; GET / lists them") })
+        .fallback(|| async { refusal(StatusCode::NOT_FOUND, "no such page; GET /api lists them") })
         .layer(DefaultBodyLimit::max(BODY_LIMIT_BYTES))
         .with_state(shared)
 }
@@ -93,7 +94,18 @@ fn refuse((status, message): (StatusCode, String)) -> Response {
 async fn check_reader(State(shared): State<Shared>, request: Request, next: Next) -> Response {
     match may_read(&shared.tokens, request.headers()) {
         Ok(()) => next.run(request).await,
-        Err(refused) => refuse(refused),
+        Err(refused) => {
+            let for_people = page::is_for_people(request.headers());
+            let mut response = refuse(refused);
+            if for_people {
+                // A browser asks its user then. Changes take no password: a browser would send it on another page's behalf too.
+                let scheme = header::HeaderValue::from_static(
+                    "Basic realm=\"comove: any name, the read token as password\"",
+                );
+                response.headers_mut().append(header::WWW_AUTHENTICATE, scheme);
+            }
+            response
+        }
     }
 }
 

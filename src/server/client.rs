@@ -8,10 +8,10 @@ use super::{StatusView, StreamView};
 const PATIENCE: Duration = Duration::from_secs(15);
 
 /// Asks a running comove, as `comove status` does. Blocks.
-#[derive(Debug)]
 pub struct Client {
     agent: ureq::Agent,
     base: String,
+    token: Option<String>,
 }
 
 /// Why a running comove gave no answer.
@@ -24,6 +24,12 @@ pub enum ClientError {
         url: String,
         /// What went wrong.
         reason: String,
+    },
+    /// It wants a token, or another one.
+    #[error("{url}: it needs its read token, which --token-file or COMOVE_READ_TOKEN gives")]
+    Refused {
+        /// What was asked.
+        url: String,
     },
     /// The answer is no comove's, or another version's.
     #[error("{url}: not the answer of a comove of this version: {reason}")]
@@ -50,7 +56,13 @@ impl Client {
         Self {
             agent: config.into(),
             base,
+            token: None,
         }
+    }
+
+    /// Shows this token, where there is one.
+    pub fn with_token(self, token: Option<String>) -> Self {
+        Self { token, ..self }
     }
 
     /// `GET /api/v1/status`.
@@ -71,14 +83,17 @@ impl Client {
 
     fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
         let url = format!("{}{path}", self.base);
-        let mut response = self
-            .agent
-            .get(&url)
-            .call()
-            .map_err(|error| ClientError::NoAnswer {
+        let mut request = self.agent.get(&url);
+        if let Some(token) = &self.token {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        let mut response = request.call().map_err(|error| match error {
+            ureq::Error::StatusCode(401) => ClientError::Refused { url: url.clone() },
+            error => ClientError::NoAnswer {
                 url: url.clone(),
                 reason: error.to_string(),
-            })?;
+            },
+        })?;
         response
             .body_mut()
             .read_json()

@@ -1,11 +1,11 @@
 use super::{
-    ChangeError, CheckpointView, Keep, ReloadView, ReplayView, StatusView, StreamView, TrainChange,
+    ChangeError, CheckpointView, Keep, ReloadView, ReplayView, Sight, StatusView, StreamView, TrainChange,
     TrainStateView,
 };
 use crate::telemetry::Pulse;
 
 /// What the server asks of the running program. Called on blocking threads, from several at once.
-pub trait Daemon: Send + Sync + 'static {
+pub trait Daemon: Sight + Send + Sync + 'static {
     /// The heartbeat of every stage that must be alive.
     fn pulses(&self) -> Vec<Pulse>;
 

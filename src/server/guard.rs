@@ -113,6 +113,39 @@ fn shown(headers: &HeaderMap) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
 }
 
+/// The password that a request shows, as browsers do (RFC 7617): for reading only.
+fn password(headers: &HeaderMap) -> Option<String> {
+    let (scheme, encoded) = headers
+        .get(header::AUTHORIZATION)?
+        .to_str()
+        .ok()?
+        .split_once(' ')?;
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return None;
+    }
+    let decoded = String::from_utf8(base64_decoded(encoded.trim())?).ok()?;
+    let (_user, password) = decoded.split_once(':')?;
+    Some(password.to_owned())
+}
+
+/// RFC 4648, section 4; `None` where it is none.
+fn base64_decoded(text: &str) -> Option<Vec<u8>> {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut bytes = Vec::with_capacity(text.len() * 3 / 4);
+    let (mut bits, mut held) = (0u32, 0);
+    for character in text.trim_end_matches('=').bytes() {
+        let value = ALPHABET.iter().position(|known| *known == character)?;
+        bits = bits << 6 | value as u32;
+        held += 6;
+        if held >= 8 {
+            held -= 8;
+            bytes.push((bits >> held) as u8);
+            bits &= (1 << held) - 1;
+        }
+    }
+    Some(bytes)
+}
+
 /// Decides whether a request may read.
 ///
 /// # Errors
@@ -125,8 +158,8 @@ pub(super) fn may_read(tokens: &Tokens, headers: &HeaderMap) -> Result<(), (Stat
         let change = tokens.change.as_ref();
         read.matches(shown) || change.is_some_and(|token| token.matches(shown))
     };
-    match shown(headers) {
-        Some(token) if right(token) => Ok(()),
+    match shown(headers).map(str::to_owned).or_else(|| password(headers)) {
+        Some(token) if right(&token) => Ok(()),
         Some(_) => Err((StatusCode::UNAUTHORIZED, WRONG.to_owned())),
         None => Err((StatusCode::UNAUTHORIZED, MISSING.to_owned())),
     }
@@ -298,5 +331,27 @@ mod tests {
             );
             assert!(!message.contains(weak), "{message}");
         }
+    }
+
+    #[test]
+    fn a_browser_shows_the_read_token_as_password_and_may_read_but_not_change() {
+        let token = ApiToken::new(TOKEN, "test").unwrap();
+        let tokens = Tokens {
+            change: Some(token.clone()),
+            read: Some(token),
+        };
+        let basic = |encoded: &str| -> HeaderMap {
+            let value = format!("Basic {encoded}").parse().unwrap();
+            [(header::AUTHORIZATION, value)].into_iter().collect()
+        };
+        // me:correct-horse-battery, and me:correct-horse-batterx.
+        let right = basic("bWU6Y29ycmVjdC1ob3JzZS1iYXR0ZXJ5");
+        assert!(may_read(&tokens, &right).is_ok());
+        for wrong in ["bWU6Y29ycmVjdC1ob3JzZS1iYXR0ZXJ4", "", "====", "bWU", "!"] {
+            let (status, _) = may_read(&tokens, &basic(wrong)).unwrap_err();
+            assert_eq!(status, StatusCode::UNAUTHORIZED, "{wrong}");
+        }
+        let peer = LOCAL.parse().unwrap();
+        assert!(may_change(tokens.change.as_ref(), peer, &right).is_err());
     }
 }

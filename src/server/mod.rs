@@ -1,4 +1,5 @@
-//! What the daemon says to the outside over HTTP: `/metrics`, `/healthz`, `/readyz` and `/api/v1/…`.
+//! What the daemon says to the outside over HTTP: `/metrics`, `/healthz`, `/readyz`, `/api/v1/…`, and the page at
+//! `/`.
 //!
 //! Takes a [`Daemon`], which the topology implements, and a [`Registry`](crate::telemetry::Registry). Runs on the tokio
 //! runtime; everything that it asks of the daemon runs on a blocking thread, so that a slow disk delays one answer and
@@ -16,6 +17,7 @@ mod daemon;
 mod guard;
 mod listener;
 mod openapi;
+mod page;
 mod read_api;
 mod view;
 
@@ -30,6 +32,8 @@ pub use config::{READ_TOKEN_VARIABLE, ServerConfig, TOKEN_VARIABLE};
 pub use daemon::{Daemon, Pause, SnapshotError, Switch};
 pub use guard::check_token;
 pub use listener::{Server, ServerError};
+pub use page::{HistoryPoint, KeyFrame, Neighbourhood, SampleCard, Sight, StreamPoint, TrainPoint};
 pub use view::{
-    AccountView, CheckpointView, ReplayView, StageView, StatusView, StreamView, TaskView, TrainView,
+    AccountView, CheckpointDue, CheckpointView, ReplayView, StageView, StatusView, StreamView, TaskView,
+    TrainView,
 };

@@ -197,7 +197,8 @@ fn the_api_shows_status_streams_and_checkpoints() {
     let (status, body) = running.get_json("/nothing");
     assert_eq!(status, 404);
     assert!(body["error"].as_str().unwrap().contains("GET /"));
-    assert!(running.get("/").1.contains("/api/v1/checkpoints"));
+    assert!(running.get("/api").1.contains("/api/v1/checkpoints"));
+    assert!(running.get("/").1.contains("What the learner sees"));
 }
 
 #[test]
@@ -360,7 +361,7 @@ fn the_description_names_every_call_that_there_is() {
     let (status, document) = running.get_json("/api/v1/openapi.json");
     assert_eq!(status, 200);
     let paths = document["paths"].as_object().unwrap();
-    let index = running.get("/").1;
+    let index = running.get("/api").1;
     for path in paths.keys() {
         assert!(index.contains(path), "{path} is missing in {index}");
         let path = path.replace("{name}", "gate");

@@ -28,6 +28,31 @@ pub struct StatusView {
     pub replay: Option<ReplayView>,
     /// The learner, from its first report on.
     pub train: Option<TrainView>,
+    /// When the next checkpoint is due.
+    #[serde(default)]
+    pub checkpoint: Option<CheckpointDue>,
+}
+
+/// When the next checkpoint is due.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct CheckpointDue {
+    /// Step of the newest of this run; null before the first.
+    pub step: Option<u64>,
+    /// Seconds since the newest, or since the start.
+    pub age_seconds: f64,
+    /// Seconds from one to the next.
+    pub every_seconds: f64,
+}
+
+impl std::fmt::Display for CheckpointDue {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let due = Duration::from_secs((self.every_seconds - self.age_seconds).max(0.0) as u64);
+        let due = humantime::format_duration(due);
+        match self.step {
+            Some(step) => write!(f, "the next in {due}, the last at step {step}"),
+            None => write!(f, "the first in {due}"),
+        }
+    }
 }
 
 /// A stage's sign of life.
@@ -126,6 +151,10 @@ pub struct TrainView {
     #[serde(deserialize_with = "number_or_null")]
     #[schema(value_type = Option<f64>)]
     pub samples_per_second: f64,
+    /// Optimiser steps a second, waiting counted.
+    #[serde(default, deserialize_with = "number_or_null")]
+    #[schema(value_type = Option<f64>)]
+    pub steps_per_second: f64,
     /// Learning rate.
     #[serde(deserialize_with = "number_or_null")]
     #[schema(value_type = Option<f64>)]

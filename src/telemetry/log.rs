@@ -92,6 +92,17 @@ fn parse(filter: &str, origin: &str) -> Result<EnvFilter, LogError> {
 /// # Errors
 /// When the config's filter, or the one in COMOVE_LOG, cannot be read, or a logger is set up already.
 pub fn start_log(config: &LogConfig) -> Result<(), LogError> {
+    start_log_to(config, io::stderr)
+}
+
+/// As [`start_log`], through `writer`, which leads to standard error in the end. Each line comes in one call of its `write`.
+///
+/// # Errors
+/// As [`start_log`].
+pub fn start_log_to<W: io::Write + 'static>(
+    config: &LogConfig,
+    writer: impl Fn() -> W + Send + Sync + 'static,
+) -> Result<(), LogError> {
     let filter = match std::env::var(FILTER_VARIABLE) {
         Ok(filter) if !filter.is_empty() => parse(&filter, FILTER_VARIABLE)?,
         _ => config.parse_filter()?,
@@ -99,7 +110,7 @@ pub fn start_log(config: &LogConfig) -> Result<(), LogError> {
     let on_terminal = io::stderr().is_terminal();
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(io::stderr)
+        .with_writer(writer)
         // It would be told on standard error too, by a macro that panics: a log that nobody reads ends no run.
         .log_internal_errors(false);
     let format = match config.format {

@@ -26,7 +26,7 @@ pub use decode::collect_decode;
 pub use exposition::Exposition;
 pub use heartbeat::{Heartbeat, Pulse};
 pub use ledger::{collect_byte_budget, collect_ledger};
-pub use log::{LogConfig, LogError, LogFormat, start_log};
+pub use log::{LogConfig, LogError, LogFormat, start_log, start_log_to};
 pub use memory::{MemoryByOwner, collect_memory};
 pub use reference::reference;
 pub use registry::Registry;

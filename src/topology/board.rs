@@ -8,16 +8,17 @@ use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
 use super::Provenance;
 use super::entry::Register;
 use super::roster::Roster;
+use super::sight::Sightings;
 use crate::checkpoint;
 use crate::decode::DecodeQueue;
 use crate::ingest::{ByteBudget, StreamState};
 use crate::replay::Replay;
 use crate::server::{
-    ChangeError, CheckpointView, Daemon, Keep, Pause, ReloadView, ReplayView, SnapshotError, StatusView,
-    StreamView, Switch, TaskView, TrainChange, TrainStateView, TrainView,
+    ChangeError, CheckpointDue, CheckpointView, Daemon, Keep, Pause, ReloadView, ReplayView, SnapshotError,
+    StatusView, StreamView, Switch, TaskView, TrainChange, TrainStateView, TrainView,
 };
 use crate::telemetry::{self, Exposition, Heartbeat, Pulse};
-use crate::train::{Command, StepReport};
+use crate::train::{Command, RateChange, StepReport};
 
 /// The longest wait for a snapshot that was asked for.
 const SNAPSHOT_PATIENCE: Duration = Duration::from_secs(120);
@@ -54,6 +55,8 @@ impl TrainBoard {
             embedding_std: report.embedding_std,
             effective_rank: report.effective_rank,
             samples_per_second: report.samples_per_second,
+            steps_per_second: report.steps as f64
+                / (report.steps as f64 * report.step_seconds + report.data_wait_seconds),
             learning_rate: report.learning_rate,
             nonfinite_steps: report.nonfinite_steps,
         })
@@ -82,6 +85,11 @@ pub(super) struct Board {
     pub checkpoints: PathBuf,
     /// Memory of the networks, with gradients and optimiser.
     pub model_bytes: u64,
+    /// Time from one checkpoint to the next.
+    pub checkpoint_every: Duration,
+    /// The newest of this run, and when it was tried.
+    pub newest_checkpoint: Mutex<(Option<u64>, Instant)>,
+    pub sightings: Sightings,
     pub commands: Sender<Command>,
     /// Beats with every step; while training pauses, nobody need beat it.
     pub train_heartbeat: Heartbeat,
@@ -103,6 +111,21 @@ impl Board {
     /// Books a report of the learner.
     pub fn trained(&self, report: StepReport) {
         lock(&self.train).report = Some(report);
+    }
+
+    /// A checkpoint of this step is in place, or could not be written.
+    pub fn checkpoint_tried(&self, written: Option<u64>) {
+        let mut newest = lock(&self.newest_checkpoint);
+        *newest = (written.or(newest.0), Instant::now());
+    }
+
+    fn checkpoint_due(&self) -> CheckpointDue {
+        let (step, tried) = *lock(&self.newest_checkpoint);
+        CheckpointDue {
+            step,
+            age_seconds: tried.elapsed().as_secs_f64(),
+            every_seconds: self.checkpoint_every.as_secs_f64(),
+        }
     }
 
     /// Training pauses, or goes on.
@@ -233,6 +256,7 @@ impl Daemon for Board {
             streams,
             replay: Some(ReplayView::from(&replay)),
             train,
+            checkpoint: Some(self.checkpoint_due()),
         }
     }
 
@@ -291,7 +315,40 @@ impl Daemon for Board {
     }
 
     fn change_train(&self, change: TrainChange) -> Result<TrainStateView, ChangeError> {
-        let _ = change;
+        if let Some(reason) = Board::train(self).ended {
+            return Err(ChangeError::NotNow(format!("training has ended: {reason}")));
+        }
+        // What cannot be is refused before anything changes.
+        let invalid = |key: &str, error: String| ChangeError::Invalid(format!("{key}: {error}"));
+        let impossible = |value: f64| !(value.is_finite() && value > 0.0);
+        for (key, value) in [
+            ("learning_rate", change.learning_rate),
+            ("samples_per_insert", change.samples_per_insert),
+        ] {
+            if value.is_some_and(impossible) {
+                return Err(invalid(key, "it must be a number above 0".to_owned()));
+            }
+        }
+        if let Some(rate) = change.learning_rate {
+            let (reply, answer) = bounded(1);
+            let command = Command::SetLearningRate(RateChange::To(rate), reply);
+            let ended = || ChangeError::NotNow("training has just ended".to_owned());
+            self.commands.send(command).map_err(|_| ended())?;
+            match answer.recv_timeout(SNAPSHOT_PATIENCE) {
+                Ok(set) => drop(set.map_err(|error| invalid("learning_rate", error))?),
+                Err(RecvTimeoutError::Disconnected) => return Err(ended()),
+                Err(RecvTimeoutError::Timeout) => {
+                    return Err(ChangeError::Failed(
+                        "the step under way takes long; the learning rate changes after it".to_owned(),
+                    ));
+                }
+            }
+        }
+        if let Some(ratio) = change.samples_per_insert {
+            let set = self.replay.set_samples_per_insert(ratio);
+            set.map_err(|error| invalid("samples_per_insert", error.to_string()))?;
+            tracing::info!(ratio, "samples per insert were set");
+        }
         Ok(Daemon::train(self))
     }
 

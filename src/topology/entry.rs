@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::ingest::{Ledger, StreamName, StreamOrigin, StreamReport, StreamState, StreamStatus};
 use crate::server::{AccountView, StreamView};
 use crate::telemetry::{self, Exposition, Pulse};
-use crate::window::{ScoutSnapshot, ScoutWatch};
+use crate::window::{Glimpse, ScoutSnapshot, ScoutWatch};
 
 /// How long a stream's actor may leave the question how it is unanswered.
 const ACTOR_SILENCE: Duration = Duration::from_secs(30);
@@ -144,6 +144,12 @@ impl StreamEntry {
     pub fn scout(&self) -> ScoutSnapshot {
         let scout = self.seen().scout.clone();
         scout.map(|scout| scout.snapshot()).unwrap_or_default()
+    }
+
+    /// Its newest key frame, and what follows it.
+    pub fn glimpse(&self) -> Option<Glimpse> {
+        let scout = self.seen().scout.clone();
+        scout.and_then(|scout| scout.glimpse())
     }
 
     /// Its actor's sign of life, where that is overdue.

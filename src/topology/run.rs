@@ -12,6 +12,7 @@ use super::entry::Register;
 use super::outcome::{outcome, why_nothing};
 use super::roster::{Roster, setup};
 use super::service;
+use super::sight::Sightings;
 use super::signals::{Asked, Signals};
 use super::stream_group::SharedParts;
 use super::supervisor::{Supervisor, SupervisorMessage, SupervisorParts};
@@ -39,6 +40,18 @@ const STREAMS_DEADLINE: Duration = Duration::from_secs(5);
 /// # Errors
 /// [`RunError`]: what kept it from starting, or from ending well.
 pub fn run(config: Config, source: ConfigSource) -> Result<RunSummary, RunError> {
+    run_watched(config, source, drop)
+}
+
+/// As [`run()`]; gives the running program to `watch` once it has begun.
+///
+/// # Errors
+/// As [`run()`].
+pub fn run_watched(
+    config: Config,
+    source: ConfigSource,
+    watch: impl FnOnce(Arc<dyn Daemon>),
+) -> Result<RunSummary, RunError> {
     if config.stream.is_empty() {
         return Err(RunError::NoStreams);
     }
@@ -53,7 +66,7 @@ pub fn run(config: Config, source: ConfigSource) -> Result<RunSummary, RunError>
             what: "the control threads did not start",
             source,
         })?;
-    let ended = runtime.block_on(Run::start_and_end(config, source, server, prepared));
+    let ended = runtime.block_on(Run::start_and_end(config, source, server, prepared, watch));
     // A request that hangs on a slow disk must not hold the end up.
     runtime.shutdown_timeout(Duration::from_secs(2));
     ended
@@ -98,12 +111,15 @@ impl Run {
         source: ConfigSource,
         server: Server,
         prepared: Prepared,
+        watch: impl FnOnce(Arc<dyn Daemon>),
     ) -> Result<RunSummary, RunError> {
         let registry = Registry::new(SystemTime::now());
         let stop_server = CancellationToken::new();
         let mut run = Self::start(config, source, prepared, &registry).await?;
         let upkeep = tokio::spawn(registry.clone().keep_up());
+        let history = tokio::spawn(run.board.clone().keep_history());
         let daemon: Arc<dyn Daemon> = run.board.clone();
+        watch(daemon.clone());
         let serving = tokio::spawn(server.serve(daemon, registry, stop_server.clone()));
         let watchdog = service::feed_watchdog(run.board.clone());
         let over = run.work().await;
@@ -113,6 +129,7 @@ impl Run {
             tracing::error!(%error, "the server failed");
         }
         upkeep.abort();
+        history.abort();
         if let Some(watchdog) = watchdog {
             watchdog.abort();
         }
@@ -174,6 +191,9 @@ impl Run {
             provenance: provenance.clone(),
             checkpoints: config.checkpoint.dir.clone(),
             model_bytes: trainer.model_bytes(),
+            checkpoint_every: config.checkpoint.every,
+            newest_checkpoint: (None, started).into(),
+            sightings: Sightings::new(config.decode.decoder, &spec),
             commands: trainer.commands(),
             train_heartbeat: train_heartbeat.clone(),
             heartbeats: vec![train_heartbeat, supervisor_heartbeat.clone()],

@@ -96,10 +96,12 @@ pub(super) fn follow_trainer(
                 }
                 TrainEvent::SnapshotWritten(written) => {
                     checkpoints.replay_bytes(written.replay_bytes);
+                    board.checkpoint_tried(Some(written.step));
                     checkpoints.written(written.step, written.bytes, written.took, SystemTime::now());
                     tracing::info!(step = written.step, path = %written.path.display(), "checkpoint written");
                 }
                 TrainEvent::SnapshotFailed { step, reason } => {
+                    board.checkpoint_tried(None);
                     checkpoints.failed();
                     tracing::error!(
                         step,

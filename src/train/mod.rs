@@ -2,8 +2,9 @@
 //!
 //! One OS thread ([`spawn`]) owns every tensor and the device. It takes batches from a [`BatchSource`], and between steps
 //! obeys [`Command`]s. Starved, it waits and says for how long; it is never overloaded, because it asks for batches. A step
-//! that is not finite is skipped and counted; a snapshot that cannot be written is reported and tried again at the next
-//! occasion; anything else that fails, a panic inside libtorch included, ends the thread with a [`TrainError`].
+//! that is not finite is skipped and counted, and many in a row lead back to a snapshot; a snapshot that cannot be written is
+//! reported and tried again at the next occasion; anything else that fails, a panic inside libtorch included, ends the thread
+//! with a [`TrainError`], after what was learned up to the last whole step was written.
 //!
 //! All randomness comes from one seeded generator that is part of each snapshot: the same seed and the same batches give the
 //! same parameters, bit for bit on a CPU, whether or not the run was interrupted.

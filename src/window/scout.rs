@@ -10,6 +10,7 @@ use crossbeam_channel::{Receiver, Sender};
 use rand_chacha::ChaCha8Rng;
 
 use super::facts::{FactsReader, ReadError, UnitContent};
+use super::glimpse::GlimpseTaker;
 use super::scout_state::ScoutWatch;
 use super::{
     Assembler, Choice, Chooser, Demand, Ending, Notice, Outcome, Pace, PlanFailed, ResumePoint, SampleSpec,
@@ -137,6 +138,7 @@ struct Scout {
     in_flight: Sender<Infallible>,
     segment: Option<u64>,
     awaiting_key_unit: bool,
+    glimpses: GlimpseTaker,
     /// The file of the last unit.
     file: Option<FilePlace>,
     /// Windows chosen, those of the scouts before it counted.
@@ -163,6 +165,7 @@ impl Scout {
             in_flight,
             segment: None,
             awaiting_key_unit: true,
+            glimpses: GlimpseTaker::default(),
             file: None,
             windows: parts.cursor.point.as_ref().map_or(0, |point| point.windows),
             parts,
@@ -200,6 +203,7 @@ impl Scout {
             self.segment = Some(unit.segment);
             self.awaiting_key_unit = true;
             self.reader.begin_segment();
+            self.glimpses.interrupt();
             self.pass_point(&unit);
         }
         let now_unix_ns = (self.parts.wall_clock)();
@@ -230,6 +234,9 @@ impl Scout {
                     let arrival = unit.arrival_unix_ns;
                     self.watch
                         .update(|state| state.last_key_frame_unix_ns = Some(arrival));
+                }
+                if let Some(glimpse) = self.glimpses.take(&unit, facts.random_access) {
+                    self.watch.show(glimpse);
                 }
                 let outcome = self.choose(|chooser, demand, rng| chooser.push(unit, facts, demand, rng));
                 self.follow(outcome);

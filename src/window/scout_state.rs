@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::ChooserStats;
+use super::{ChooserStats, Glimpse};
 use crate::ingest::StreamName;
 
 /// A stream's scout at one instant.
@@ -39,6 +39,7 @@ pub struct ScoutWatch {
 #[derive(Default)]
 struct State {
     snapshot: ScoutSnapshot,
+    glimpse: Option<Glimpse>,
     logged: BTreeMap<&'static str, Logged>,
 }
 
@@ -66,6 +67,15 @@ impl ScoutWatch {
     /// All figures at one instant.
     pub fn snapshot(&self) -> ScoutSnapshot {
         self.lock().snapshot.clone()
+    }
+
+    /// The newest key frame with what follows it.
+    pub fn glimpse(&self) -> Option<Glimpse> {
+        self.lock().glimpse.clone()
+    }
+
+    pub(super) fn show(&self, glimpse: Glimpse) {
+        self.lock().glimpse = Some(glimpse);
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -110,7 +110,7 @@ fn facts(report: &EvalReport) -> Markup {
             div { dt { "Left out" } dd { (left_out) } }
             div { dt { "Classes" } dd { (report.dataset.classes.len()) } }
             div { dt { "Clips" } dd { (report.dataset.clips) } }
-            div { dt { "Clip" } dd { (report.settings.clip_frames) " pictures, every " (report.settings.clip_stride) ". one" } }
+            div { dt { "Clip" } dd { (report.settings.clip_frames) " pictures, stride " (report.settings.clip_stride) } }
             div { dt { "Feature" } dd { (report.settings.feature_channels) " channels" } }
         }
     }
@@ -258,8 +258,8 @@ fn notes(report: &EvalReport) -> Markup {
                     (facts.unlisted) " video files not listed."
                 }
             }
-            @if let Some(groups) = dataset.groups {
-                p { (groups) " groups; without a train/test split, videos of one group are never set against each other." }
+            @if let Some(groups) = dataset.groups.filter(|_| dataset.videos_used.whole > 0) {
+                p { (groups) " groups; videos of one group are never set against each other." }
             }
         }
     }

@@ -45,6 +45,8 @@ impl SmallDaemon {
     }
 }
 
+impl Sight for SmallDaemon {}
+
 impl Daemon for SmallDaemon {
     fn pulses(&self) -> Vec<Pulse> {
         vec![self.trainer.pulse(Instant::now())]
@@ -84,9 +86,11 @@ impl Daemon for SmallDaemon {
                 embedding_std: 0.5,
                 effective_rank: 9.0,
                 samples_per_second: 20.0,
+                steps_per_second: 2.5,
                 learning_rate: 0.1,
                 nonfinite_steps: 0,
             }),
+            checkpoint: None,
         }
     }
 
