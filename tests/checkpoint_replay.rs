@@ -47,7 +47,7 @@ fn sample(stream: &str, number: u64) -> Sample {
         clip: pixels(5400, 9),
         target: motion(0),
         negatives: motion(40),
-        pts: (number % 2 == 0).then_some(TimeRange {
+        pts: number.is_multiple_of(2).then_some(TimeRange {
             first_ns: number,
             last_ns: number + 5,
         }),
@@ -55,7 +55,7 @@ fn sample(stream: &str, number: u64) -> Sample {
             first_ns: 1_000 + number,
             last_ns: 2_000 + number,
         },
-        frame_rate: (number % 3 == 0).then_some(29.97),
+        frame_rate: number.is_multiple_of(3).then_some(29.97),
     }
 }
 

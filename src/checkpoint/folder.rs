@@ -137,9 +137,8 @@ impl CheckpointFolder {
                 Some((manifest.sequence, manifest.created_unix, one.step, one.latest))
             })
             .max();
-        match newest {
-            Some((_, _, step, false)) => self.point_latest(&step_name(step))?,
-            _ => {}
+        if let Some((_, _, step, false)) = newest {
+            self.point_latest(&step_name(step))?;
         }
         self.collect_packs()
     }

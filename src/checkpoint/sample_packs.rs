@@ -34,6 +34,9 @@ pub(super) struct SamplePacks {
     places: HashMap<u64, PackPlace>,
 }
 
+/// Is given each sample of an index: its entry, its shape, its bytes.
+type EachSample<'a> = dyn FnMut(&IndexedSample, SampleSpec, Vec<u8>) -> Result<(), CheckpointError> + 'a;
+
 fn pack_name(number: u64) -> String {
     format!("{number:08}.safetensors")
 }
@@ -160,11 +163,7 @@ impl SamplePacks {
         self.read(index, &mut |_, _, _| Ok(()))
     }
 
-    fn read(
-        &self,
-        index: &SampleIndex,
-        each: &mut dyn FnMut(&IndexedSample, SampleSpec, Vec<u8>) -> Result<(), CheckpointError>,
-    ) -> Result<(), CheckpointError> {
+    fn read(&self, index: &SampleIndex, each: &mut EachSample<'_>) -> Result<(), CheckpointError> {
         let mut open: Option<(u64, File, PathBuf)> = None;
         let Some(spec) = index.spec else {
             return Ok(());
@@ -320,14 +319,13 @@ pub(super) fn without(
     };
     let mut places = HashMap::new();
     let samples = packs.load(&moved, index_path)?;
-    let mut number = packs.packs()?.last_key_value().map_or(1, |(last, _)| last + 1);
+    let next = packs.packs()?.last_key_value().map_or(1, |(last, _)| last + 1);
     let each = index
         .spec
         .map_or(1, |spec| SampleLayout::of(&spec).bytes().max(1));
     let samples: Vec<&Arc<Sample>> = samples.iter().collect();
-    for part in samples.chunks((PACK_BYTES / each).max(1)) {
+    for (number, part) in (next..).zip(samples.chunks((PACK_BYTES / each).max(1))) {
         packs.write_pack(number, part, &mut places)?;
-        number += 1;
     }
     let mut left: Vec<IndexedSample> = moved
         .samples

@@ -21,7 +21,7 @@ const TICK: Duration = Duration::from_millis(250);
 /// Watches over one stream: opens its source, notices when it fails, stalls or ends, closes it and opens it again. It holds
 /// no media: GStreamer's threads carry that past it.
 ///
-/// When it stops, its pipeline is closed and [`IngestItem::Ended`] is sent.
+/// When it stops, its pipeline is closed and [`IngestItem::Ended`](super::IngestItem::Ended) is sent.
 #[derive(Debug, Default)]
 pub struct StreamActor;
 

@@ -9,7 +9,7 @@ pub fn direction_colour(x: f32, y: f32) -> Color {
     hue(turn.rem_euclid(1.0))
 }
 
-/// [`direction_colour`] as bytes.
+/// The colour of a direction as bytes.
 pub fn direction_rgb(x: f32, y: f32) -> [u8; 3] {
     let colour = direction_colour(x, y).to_color_u8();
     [colour.red(), colour.green(), colour.blue()]

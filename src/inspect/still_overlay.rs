@@ -160,6 +160,6 @@ mod tests {
     #[test]
     fn bytes_that_are_no_video_have_no_motion() {
         let junk = Bytes::from_static(&[0, 0, 1, 0x65, 1, 2, 3]);
-        assert!(StillMotion::read(&junk, &[junk.clone()]).is_none());
+        assert!(StillMotion::read(&junk, std::slice::from_ref(&junk)).is_none());
     }
 }

@@ -21,9 +21,9 @@ const NOBODY: i32 = i32::MIN;
 ///
 /// Alike means the cosine of their features' running means. Every sample knows its nearest neighbour *at the time it or another
 /// one changed*: a new feature is compared with the others, once, which also tells each of them whether it has become their
-/// nearest. With all others up to [`COMPARED_A_SEARCH`]; in a larger store with those trained on around the same time, where a
+/// nearest. With all others up to `COMPARED_A_SEARCH`; in a larger store with those trained on around the same time, where a
 /// stream's near-duplicates are, and with as many more, taken in turn: each search goes on where the last one stopped. When a neighbour leaves or changes, nothing is searched: what a sample remembers is then too high, so it comes up
-/// as a victim no later than it should, and only then is its neighbour looked for again. After [`SEARCHES_A_VICTIM`] searches the
+/// as a victim no later than it should, and only then is its neighbour looked for again. After `SEARCHES_A_VICTIM` searches the
 /// one that looks most redundant goes, right or not: work an insert is bounded.
 #[derive(Debug)]
 pub struct MinimumRedundancy {

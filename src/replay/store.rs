@@ -109,12 +109,14 @@ pub struct Replay {
     config: ReplayConfig,
 }
 
+/// Told of every sample that is taken.
+type SampleObserver = Box<dyn Fn(&Sample) + Send>;
+
 struct Inner {
     table: Table,
     limiter: RateLimiter,
     arrivals: Arrivals,
-    /// Told of every sample that is taken.
-    observer: Option<Box<dyn Fn(&Sample) + Send>>,
+    observer: Option<SampleObserver>,
     rng: ChaCha8Rng,
     next_id: u64,
     inserted: u64,
