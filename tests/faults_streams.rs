@@ -94,7 +94,9 @@ fn a_camera_that_freezes_without_hanging_up_is_noticed_and_opened_again() {
     );
     relay.set(Mode::Up);
     let took = watch.recovers(Instant::now());
-    assert!(watch.stream("cam")["restarts_by_reason"]["stalled"].as_u64() >= Some(1));
+    watch.wait_for("the restart counted", |cam| {
+        cam["restarts_by_reason"]["stalled"].as_u64() >= Some(1)
+    });
     row(
         "RTSP frozen without closing",
         Some(took),

@@ -16,7 +16,7 @@ use comove::telemetry::{
     CheckpointMetrics, MemoryByOwner, Registry, SourceCounts, TrainMetrics, collect_byte_budget,
     collect_decode, collect_ledger, collect_memory, collect_replay, collect_scout, collect_stream,
 };
-use comove::train::StepReport;
+use comove::train::{PhaseSeconds, StepReport};
 use comove::window::ScoutSnapshot;
 use promql_parser::label::Matchers;
 use promql_parser::parser::{Expr, LabelModifier, VectorSelector};
@@ -427,7 +427,9 @@ fn promtool_finds_nothing_to_say_about_the_metrics_page() {
     });
     let checkpoint = CheckpointMetrics::new(&registry);
     checkpoint.written(10, 1000, Duration::from_millis(300), SystemTime::now());
-    TrainMetrics::new(&registry, 0).report(&a_report(), SystemTime::now());
+    let train = TrainMetrics::new(&registry, 0);
+    train.stepped(0.1, Some(&PhaseSeconds::default()));
+    train.report(&a_report(), SystemTime::now());
     let page = registry.render();
     // An empty replay has no oldest and no newest sample, and nothing alike.
     let absent = [

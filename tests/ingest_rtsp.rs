@@ -44,7 +44,7 @@ async fn a_camera_that_dies_and_comes_back_is_said_dead_and_watched_again() {
     let tries = stream
         .wait_for(dead, |report| report.state == StreamState::BackingOff)
         .await;
-    assert!(stream.status().await.restarts["unreachable"] >= 1);
+    assert!(stream.status().await.restarts.values().sum::<u64>() >= 1);
 
     let server = Server::start(Some(port), CAMERA, None);
     let back = stream

@@ -77,7 +77,8 @@ fn a_browser_sees_streams_learning_key_frames_and_samples_and_they_go_on() {
     run.signal("USR1");
     run.wait_for_message("checkpoint written");
     let page = run.wait_for("what looks alike", |run| {
-        run.get("/").filter(|page| page.contains("class=\"newest\""))
+        run.get("/")
+            .filter(|page| page.contains("class=\"newest\"") && page.contains("<polyline"))
     });
     let Some(seen) = browsed(&run.url("/"), 12, &[]) else {
         return;

@@ -116,7 +116,7 @@ fn status_tells_what_a_running_program_has_learned_and_does_not_hold_up_its_end(
     let ended = comove(&["status", &run.url("")]);
     assert_eq!(ended.status.code(), Some(0), "{ended:?}");
     assert!(
-        ended.stdout.contains("of preset micro on cpu") && ended.stdout.contains("synthetic:"),
+        ended.stdout.contains("of preset micro on cpu") && ended.stdout.contains("synthetic  running"),
         "{ended:?}"
     );
     assert_eq!(run.json("/readyz")["ready"], true);

@@ -22,22 +22,23 @@ const NOBODY: i32 = i32::MIN;
 /// Alike means the cosine of their features' running means. Every sample knows its nearest neighbour *at the time it or another
 /// one changed*: a new feature is compared with the others, once, which also tells each of them whether it has become their
 /// nearest. With all others up to `COMPARED_A_SEARCH`; in a larger store with those trained on around the same time, where a
-/// stream's near-duplicates are, and with as many more, taken in turn: each search goes on where the last one stopped. When a neighbour leaves or changes, nothing is searched: what a sample remembers is then too high, so it comes up
-/// as a victim no later than it should, and only then is its neighbour looked for again. After `SEARCHES_A_VICTIM` searches the
+/// stream's near-duplicates are, and with as many more, each time the next ones behind. When a neighbour leaves or changes, nothing is
+/// searched: what a sample remembers is then too high, so it comes up as a victim no later than it should, and only then is its
+/// neighbour looked for again. After `SEARCHES_A_VICTIM` searches the
 /// one that looks most redundant goes, right or not: work an insert is bounded.
 #[derive(Debug)]
 pub struct MinimumRedundancy {
     searches_a_victim: usize,
     compared_a_search: usize,
     width: usize,
-    /// Where the next search in a large store begins.
-    turn: usize,
     /// One after another, parallel to what follows.
     rows: Vec<i16>,
     ids: Vec<SampleId>,
     /// The scalar product with the nearest neighbour, and who that is.
     nearest: Vec<i32>,
     neighbour: Vec<SampleId>,
+    /// How many searches each has had in a large store: the next one goes on behind them.
+    searches: Vec<u32>,
     place: HashMap<SampleId, usize>,
 }
 
@@ -57,12 +58,12 @@ impl MinimumRedundancy {
         Self {
             searches_a_victim,
             compared_a_search: COMPARED_A_SEARCH,
-            turn: 0,
             width: 0,
             rows: Vec::new(),
             ids: Vec::new(),
             nearest: Vec::new(),
             neighbour: Vec::new(),
+            searches: Vec::new(),
             place: HashMap::new(),
         }
     }
@@ -93,11 +94,13 @@ impl MinimumRedundancy {
         let half = most / 2;
         let begin = place.saturating_sub(half / 2).min(count - half);
         let around = self.compare(place, begin..begin + half, remembered);
-        let turn = self.turn % count;
+        // Behind what it was compared with before. A global turn would show it the same others each time when samples are drawn
+        // in a fixed order. Of two samples one lies at most half a store behind the other, and is reached from there.
+        let turn = (begin + half + self.searches[place] as usize % count * half) % count;
         let end = (turn + half).min(count);
         let first = self.compare(place, turn..end, around);
         let found = self.compare(place, 0..(turn + half).saturating_sub(count), first);
-        self.turn = (turn + half) % count;
+        self.searches[place] = self.searches[place].wrapping_add(1);
         (self.nearest[place], self.neighbour[place]) = found;
     }
 
@@ -137,6 +140,7 @@ impl Eviction for MinimumRedundancy {
         self.ids.swap_remove(hole);
         self.nearest.swap_remove(hole);
         self.neighbour.swap_remove(hole);
+        self.searches.swap_remove(hole);
         if hole < last {
             let width = self.width;
             self.rows
@@ -161,6 +165,7 @@ impl Eviction for MinimumRedundancy {
                 self.ids.push(id);
                 self.nearest.push(NOBODY);
                 self.neighbour.push(id);
+                self.searches.push(0);
                 self.place.insert(id, place);
                 place
             }
@@ -189,7 +194,7 @@ impl Eviction for MinimumRedundancy {
             "nearest": self.nearest,
             "neighbours": self.neighbour.iter().map(|id| id.0).collect::<Vec<_>>(),
             "width": self.width,
-            "turn": self.turn,
+            "searches": self.searches,
             "rows": to_text(&self.rows),
         })
     }
@@ -211,23 +216,24 @@ impl Eviction for MinimumRedundancy {
         let nearest: Vec<i32> =
             serde_json::from_value(field("nearest")?).map_err(|error| format!("nearest: {error}"))?;
         let width = field("width")?.as_u64().ok_or("width is no number")? as usize;
-        let turn = field("turn")?.as_u64().ok_or("turn is no number")? as usize;
+        let searches: Vec<u32> =
+            serde_json::from_value(field("searches")?).map_err(|error| format!("searches: {error}"))?;
         let rows = from_text(field("rows")?.as_str().unwrap_or_default())?;
         let place: HashMap<_, _> = ids.iter().copied().zip(0..).collect();
         let count = ids.len();
-        let lengths = [place.len(), neighbour.len(), nearest.len()];
-        if lengths != [count; 3] || Some(rows.len()) != count.checked_mul(width) {
+        let lengths = [place.len(), neighbour.len(), nearest.len(), searches.len()];
+        if lengths != [count; 4] || Some(rows.len()) != count.checked_mul(width) {
             return Err("its lists are not of equal length".to_owned());
         }
         *self = Self {
             searches_a_victim: self.searches_a_victim,
             compared_a_search: self.compared_a_search,
-            turn,
             width,
             rows,
             ids,
             nearest,
             neighbour,
+            searches,
             place,
         };
         Ok(())

@@ -30,7 +30,7 @@
   const refresh = async () => {
     if (!paused && !document.hidden) {
       try {
-        const answer = await fetch(location.pathname + location.search, { cache: "no-store", credentials: "same-origin" });
+        const answer = await fetch(location.origin + location.pathname + location.search, { cache: "no-store", credentials: "same-origin" });
         if (!answer.ok) throw new Error("the answer is " + answer.status);
         const page = new DOMParser().parseFromString(await answer.text(), "text/html");
         swap(page.getElementById("main"));
