@@ -175,9 +175,15 @@ pub(super) async fn no_body(request: Request) -> Result<(), Response> {
     }
 }
 
-/// A JSON body.
+/// A JSON body; an object, since serde would take an array for one, its values in the order of the fields.
 pub(super) async fn json_body<T: for<'de> Deserialize<'de>>(request: Request) -> Result<T, Response> {
     let bytes = body(request).await?;
+    if bytes.trim_ascii_start().first() == Some(&b'[') {
+        return Err(refusal(
+            StatusCode::BAD_REQUEST,
+            "the body is an array; this call takes an object",
+        ));
+    }
     let mut reader = serde_json::Deserializer::from_slice(&bytes);
     let read = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let key = error.path().to_string();

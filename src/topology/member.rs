@@ -43,11 +43,19 @@ pub(super) struct Leaving {
     pub replies: Vec<RpcReplyPort<()>>,
 }
 
+/// Tells everybody who waits that it is done.
+pub(super) fn tell(replies: Vec<RpcReplyPort<()>>) {
+    for reply in replies {
+        // Whoever asked may be gone.
+        let _ = reply.send(());
+    }
+}
+
 /// What looking after a stream led to.
 pub(super) enum Look {
     Nothing,
-    /// It is out; its scout may still wait for its last windows.
-    Gone,
+    /// It is out; its scout may still wait for its last windows. Whoever asked is told when it stands nowhere any more.
+    Gone(Vec<RpcReplyPort<()>>),
 }
 
 impl Member {
@@ -122,14 +130,11 @@ impl Member {
             let Some(leaving) = self.leaving.take() else {
                 return Look::Nothing;
             };
-            for reply in leaving.replies {
-                // Whoever asked may be gone.
-                let _ = reply.send(());
-            }
             let Some(setup) = leaving.then else {
-                return Look::Gone;
+                return Look::Gone(leaving.replies);
             };
             self.become_another(setup, now);
+            tell(leaving.replies);
         }
         self.take_care_of_its_end(now, random, stopping);
         if self.restart_at.is_some_and(|at| at <= now) && !stopping {

@@ -8,7 +8,7 @@ use rand_chacha::ChaCha8Rng;
 use tokio::sync::watch;
 
 use super::entry::Register;
-use super::member::{Look, Member, stop_actor};
+use super::member::{Look, Member, stop_actor, tell};
 use super::stream_group::{SharedParts, StreamSetup};
 use crate::ingest::{StreamName, StreamReport};
 use crate::telemetry::Heartbeat;
@@ -213,16 +213,17 @@ impl SupervisorState {
                 self.stopping,
                 &mut self.lingering,
             );
-            if let Look::Gone = look.await {
-                gone.push(place);
+            if let Look::Gone(replies) = look.await {
+                gone.push((place, replies));
             }
         }
-        for place in gone.into_iter().rev() {
+        for (place, replies) in gone.into_iter().rev() {
             let member = self.members.remove(place);
             self.register.remove(member.name());
             self.generations
                 .insert(member.name().clone(), member.generation());
             self.shared.allowance.share_among(self.members.len());
+            tell(replies);
         }
         self.lingering.retain(|scout| !scout.thread.is_finished());
         // Five ticks are a second.
