@@ -4,7 +4,6 @@
 #![allow(clippy::unwrap_used, reason = "test code")]
 
 mod dashboards;
-#[allow(dead_code, reason = "each test uses its part")]
 mod program;
 
 use std::collections::BTreeSet;

@@ -2,7 +2,6 @@
 
 #![allow(clippy::unwrap_used, reason = "test code")]
 
-#[allow(dead_code, reason = "each test uses its part")]
 mod program;
 
 use std::process::{Command, Stdio};
