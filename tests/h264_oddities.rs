@@ -264,7 +264,7 @@ fn skipped_picture(number: u32, macroblocks: u32, field: Option<bool>, fields: b
         }
     }
     slice
-        .u(8, 2 * number & 255)
+        .u(8, (2 * number) & 255)
         .u(1, 0)
         .u(1, 0)
         .u(1, 0)
