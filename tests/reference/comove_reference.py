@@ -172,12 +172,16 @@ class MotionNetwork(nn.Module):
     def __init__(self, config: dict):
         super().__init__()
         kind, width = config["norm"], config["motion"]["width"]
+        # How comove lays its maps out; for comparisons, so that sums round alike (see Attention).
+        self.channels_last = False
         self.pools = {"pooled": True, "plain": False}[config["motion_stem"]]
         self.stem = with_norm(kind, 2, width, (3, 7, 7), (1, 1, 1))
         basic_stages(self, kind, 3, width, config["motion"]["blocks"])
 
     def grid(self, motion: Tensor) -> Tensor:
         """[B, 2, F, s, s] → [B, C, frames, rows, columns]."""
+        if self.channels_last:
+            motion = motion.contiguous(memory_format=torch.channels_last_3d)
         x = functional.relu(normed(self.stem, motion))
         if self.pools:
             x = functional.max_pool3d(x, (1, 3, 3), (1, 2, 2), (0, 1, 1))
