@@ -179,8 +179,16 @@ fn learning_line(status: &StatusView) -> String {
         let samples = status.replay.as_ref().map_or(0, |replay| replay.samples);
         return format!("learning    waits for samples, replay holds {samples}");
     };
+    let probe = status.probe.as_ref().and_then(|probe| probe.last.as_ref());
+    let probe = probe.map_or(String::new(), |last| {
+        format!(
+            "   k-NN {:.0} % ({:.0} % by chance)",
+            100.0 * last.accuracy,
+            100.0 * last.chance
+        )
+    });
     format!(
-        "learning    step {}   {:.2} steps/s, {:.1} samples/s   loss {:.3}, context {:.3}, motion {:.3}",
+        "learning    step {}   {:.2} steps/s, {:.1} samples/s   loss {:.3}, context {:.3}, motion {:.3}{probe}",
         train.step,
         train.steps_per_second,
         train.samples_per_second,
