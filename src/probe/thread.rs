@@ -15,8 +15,9 @@ use crate::eval::{EvalError, HeldFigures, HeldList, HeldVideos};
 use crate::model::{Model, ModelConfig};
 use crate::train::VideoWeights;
 
-/// What Linux calls the nicest a thread can be to the others.
-const LOWEST_PRIORITY: i32 = 19;
+/// How much nicer the thread is than the program. Beside a trainer that never rests it gets a tenth of one core: twice as nice,
+/// it would get a hundredth, and no figure for hours.
+const NICER: i32 = 10;
 /// How long the end of a run waits for the video under way.
 const END_PATIENCE: Duration = Duration::from_secs(20);
 
@@ -145,7 +146,7 @@ impl Prober {
     }
 
     fn work(self, mut on_event: impl FnMut(ProbeEvent)) {
-        if let Err(error) = rustix::process::setpriority_process(None, LOWEST_PRIORITY) {
+        if let Err(error) = rustix::process::nice(NICER) {
             tracing::warn!(%error, "the probe's thread keeps its priority: it may slow training down");
         }
         // Of this thread alone.

@@ -254,7 +254,7 @@ metrics! {
     PROBE_VIDEOS = "comove_probe_videos", Kind::Gauge, Count, ["outcome"],
         "Videos of the probe folder: held, or left out because they could not be decoded (unreadable).";
     PROBE_SECONDS = "comove_probe_seconds", Kind::Histogram(PROBE_SECONDS_BOUNDS), Seconds, [],
-        "Time of a probe on its own thread, which has the lowest priority and one core at most.";
+        "Time of a probe on its own thread, which has a low priority and one core at most.";
     PROBE_COPY_SECONDS = "comove_probe_copy_seconds", Kind::Histogram(PHASE_SECONDS), Seconds, [],
         "Time that training stood still to copy the V-Network for a probe.";
     PROBES = "comove_probes_total", Kind::Counter, Count, [],
