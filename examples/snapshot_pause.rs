@@ -133,6 +133,7 @@ fn main() -> anyhow::Result<()> {
             replay: replay.clone(),
             asked: asked.clone(),
         }),
+        weights: None,
         on_event: Box::new({
             let written = written.clone();
             move |event| {

@@ -22,6 +22,8 @@ pub mod checkpoint;
 
 pub mod eval;
 
+pub mod probe;
+
 pub mod synth;
 
 pub mod prepare;

@@ -99,6 +99,7 @@ fn parts(folder: &Path, panic_at: Option<u64>) -> (TrainerParts, Receiver<TrainE
         config_text: String::new(),
         provenance: Box::new(|| serde_json::Value::Null),
         source: Box::new(Noise { batches: 0, panic_at }),
+        weights: None,
         on_event: Box::new(move |event| drop(events.send(event))),
     };
     (parts, seen)

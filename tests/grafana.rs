@@ -9,12 +9,14 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime};
 
 use comove::decode::DecodeSnapshot;
+use comove::eval::{HeldFigures, Protocol};
 use comove::ingest::{ByteBudget, Ledger, StreamName, StreamState};
 use comove::replay::{Replay, ReplayConfig};
 use comove::telemetry::table::{Kind, Metric, TABLE};
 use comove::telemetry::{
-    CheckpointMetrics, MemoryByOwner, Registry, SourceCounts, TrainMetrics, collect_byte_budget,
-    collect_decode, collect_ledger, collect_memory, collect_replay, collect_scout, collect_stream,
+    CheckpointMetrics, MemoryByOwner, ProbeMetrics, Registry, SourceCounts, TrainMetrics,
+    collect_byte_budget, collect_decode, collect_ledger, collect_memory, collect_replay, collect_scout,
+    collect_stream,
 };
 use comove::train::{PhaseSeconds, StepReport};
 use comove::window::ScoutSnapshot;
@@ -430,6 +432,14 @@ fn promtool_finds_nothing_to_say_about_the_metrics_page() {
     let train = TrainMetrics::new(&registry, 0);
     train.stepped(0.1, Some(&PhaseSeconds::default()));
     train.report(&a_report(), SystemTime::now());
+    let probe = ProbeMetrics::new(&registry, 9);
+    let figures = HeldFigures {
+        protocol: Protocol::LeaveOneOut,
+        queries: 9,
+        accuracy: 0.5,
+        chance: 0.25,
+    };
+    probe.judged(10, &figures, Duration::from_secs(1), Duration::from_millis(1));
     let page = registry.render();
     // An empty replay has no oldest and no newest sample, and nothing alike.
     let absent = [

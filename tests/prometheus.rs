@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "test code")]
 
 mod dashboards;
+mod media;
 mod program;
 
 use std::collections::BTreeSet;
@@ -256,7 +257,10 @@ fn every_panel_variable_annotation_and_rule_has_an_answer_of_a_real_prometheus()
         return;
     };
     let place = Place::new();
-    let config = std::fs::read_to_string(place.path("config.toml")).unwrap() + STREAMS;
+    let labelled = place.path("labelled");
+    media::class_folders(&labelled);
+    let probe = format!("[probe]\ndir = {labelled:?}\nevery = \"2s\"\n");
+    let config = std::fs::read_to_string(place.path("config.toml")).unwrap() + &probe + STREAMS;
     std::fs::write(place.path("config.toml"), config).unwrap();
 
     let mut first = start(&place, port);
@@ -296,6 +300,7 @@ fn every_panel_variable_annotation_and_rule_has_an_answer_of_a_real_prometheus()
             "rate of decoding",
             "sum(rate(comove_decode_job_seconds_count[8s])) > 0",
         ),
+        ("figure of the probe", "comove_probe_accuracy_ratio >= 0"),
         ("figure of redundancy", "comove_replay_redundancy_ratio >= -1"),
     ];
     // Long enough for a rate at every metric.

@@ -3,6 +3,7 @@ use std::time::Duration;
 use clap::Args;
 use comove::config::Config;
 use comove::decode::DecodePool;
+use comove::eval::HeldList;
 use comove::ingest::{Probe, SourceKind, StreamConfig, Templates, probe, resolve_streams};
 use comove::server::check_token;
 
@@ -66,6 +67,18 @@ pub(super) fn run(args: &CheckArgs) -> Result<(), Failure> {
             check_streams(&config, &templates, args.open, &mut problems)?;
         }
         Err(error) => problems.push(error.to_string()),
+    }
+    if let Some(dir) = &config.probe.dir {
+        let spec = config.train.preset.sample_spec();
+        match HeldList::open(dir, config.probe.label.as_deref(), spec, config.probe.clips) {
+            Ok(list) => say!(
+                "probe       {}: {} videos of {} classes",
+                dir.display(),
+                list.videos(),
+                list.classes().len()
+            ),
+            Err(error) => problems.push(format!("probe.dir: {error}")),
+        }
     }
     if problems.is_empty() {
         say!("all is well");

@@ -28,6 +28,7 @@ enum CheckpointCommand {
     /// List the checkpoints in a folder, newest first.
     List {
         /// The folder that a run writes to (its checkpoint.dir).
+        #[arg(default_value = "checkpoints")]
         dir: PathBuf,
         /// Print JSON.
         #[arg(long)]
@@ -36,6 +37,7 @@ enum CheckpointCommand {
     /// Say what a checkpoint is and what it learned from.
     Show {
         /// A checkpoint, or a folder of them, of which the newest is meant.
+        #[arg(default_value = "checkpoints")]
         path: PathBuf,
         /// Print the whole manifest as JSON.
         #[arg(long, conflicts_with = "config")]
@@ -47,16 +49,19 @@ enum CheckpointCommand {
     /// Keep a checkpoint from being deleted when newer ones are written. A run may be going on.
     Pin {
         /// A checkpoint, or a folder of them, of which the newest is meant.
+        #[arg(default_value = "checkpoints")]
         path: PathBuf,
     },
     /// Let a pinned checkpoint be deleted again.
     Unpin {
         /// A checkpoint, or a folder of them, of which the newest is meant.
+        #[arg(default_value = "checkpoints")]
         path: PathBuf,
     },
     /// Read a checkpoint whole and check every byte of it.
     Verify {
         /// A checkpoint, or a folder of them, of which the newest is meant.
+        #[arg(default_value = "checkpoints")]
         path: PathBuf,
         /// Every checkpoint in the folder.
         #[arg(long)]
@@ -65,6 +70,7 @@ enum CheckpointCommand {
     /// Write what needs no comove: safetensors, a TorchScript file of the V-Network, and a model card.
     Export {
         /// A checkpoint, or a folder of them, of which the newest is meant.
+        #[arg(default_value = "checkpoints")]
         path: PathBuf,
         /// Of a folder, the checkpoint of this step.
         #[arg(long, value_name = "N")]

@@ -7,7 +7,7 @@ use comove::checkpoint::CheckpointFolder;
 use super::Failure;
 
 pub(super) const EXAMPLES: &str = "Examples:
-  comove forget gate --checkpoint-dir checkpoints
+  comove forget gate checkpoints
 
 The run that writes to the folder has to be stopped meanwhile. What the networks learned from the stream cannot be taken out of
 them: `comove checkpoint show` names the stream from then on, in these checkpoints and in those of runs that go on from them.";
@@ -17,9 +17,12 @@ them: `comove checkpoint show` names the stream from then on, in these checkpoin
 pub(super) struct ForgetArgs {
     /// The stream's name.
     stream: String,
-    /// The folder of checkpoints.
-    #[arg(long, value_name = "DIR", default_value = "checkpoints")]
-    checkpoint_dir: PathBuf,
+    /// The folder that a run writes to (its checkpoint.dir).
+    #[arg(default_value = "checkpoints")]
+    dir: PathBuf,
+    /// The same, as `comove run` has it.
+    #[arg(long, value_name = "DIR", conflicts_with = "dir")]
+    checkpoint_dir: Option<PathBuf>,
 }
 
 pub(super) fn run(args: &ForgetArgs) -> Result<(), Failure> {
@@ -27,7 +30,7 @@ pub(super) fn run(args: &ForgetArgs) -> Result<(), Failure> {
 }
 
 fn forget(args: &ForgetArgs) -> anyhow::Result<()> {
-    let dir = &args.checkpoint_dir;
+    let dir = args.checkpoint_dir.as_ref().unwrap_or(&args.dir);
     anyhow::ensure!(dir.is_dir(), "{}: there is no such folder", dir.display());
     let now_unix = SystemTime::now()
         .duration_since(UNIX_EPOCH)

@@ -36,7 +36,7 @@ impl Progress {
         let thread = std::thread::Builder::new()
             .name("progress".into())
             .spawn(move || {
-                let shown = Shown::on(&lines);
+                let shown = Shown::on(&lines, daemon.status().probe.is_some());
                 let mut before = None;
                 while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(EVERY) {
                     let now = Look::at(&*daemon);
@@ -115,11 +115,13 @@ impl Look {
 struct Shown {
     streams: ProgressBar,
     learning: ProgressBar,
+    /// Where a folder to probe with is configured.
+    probe: Option<ProgressBar>,
     checkpoint: ProgressBar,
 }
 
 impl Shown {
-    fn on(lines: &MultiProgress) -> Self {
+    fn on(lines: &MultiProgress, probed: bool) -> Self {
         let text = ProgressStyle::with_template("{msg}").unwrap_or_else(|_| ProgressStyle::default_bar());
         let bar = ProgressStyle::with_template("checkpoint  {bar:30} {msg}")
             .unwrap_or_else(|_| ProgressStyle::default_bar());
@@ -127,6 +129,7 @@ impl Shown {
         Self {
             streams: add(&text),
             learning: add(&text),
+            probe: probed.then(|| add(&text)),
             checkpoint: add(&bar),
         }
     }
@@ -134,19 +137,27 @@ impl Shown {
     fn show(&self, now: &Look, before: Option<&Look>) {
         self.streams.set_message(streams_line(now, before));
         self.learning.set_message(learning_line(&now.status));
+        if let (Some(line), Some(probe)) = (&self.probe, &now.status.probe) {
+            line.set_message(format!("k-NN probe  {probe}"));
+        }
         if let Some(checkpoint) = &now.status.checkpoint {
             self.checkpoint.set_length(checkpoint.every_seconds.ceil() as u64);
             self.checkpoint
                 .set_position(checkpoint.age_seconds.min(checkpoint.every_seconds) as u64);
             self.checkpoint.set_message(checkpoint.to_string());
         }
-        for line in [&self.streams, &self.learning, &self.checkpoint] {
+        for line in self.lines() {
             line.tick();
         }
     }
 
+    fn lines(&self) -> impl Iterator<Item = &ProgressBar> {
+        let upper = [&self.streams, &self.learning].into_iter();
+        upper.chain(&self.probe).chain([&self.checkpoint])
+    }
+
     fn clear(&self) {
-        for line in [&self.streams, &self.learning, &self.checkpoint] {
+        for line in self.lines() {
             line.finish_and_clear();
         }
     }

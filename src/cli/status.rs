@@ -110,6 +110,9 @@ fn print_learning(status: &StatusView) {
     if let Some(due) = &status.checkpoint {
         say!("checkpoint {due}");
     }
+    if let Some(probe) = &status.probe {
+        say!("k-NN probe {probe}");
+    }
     let Some(train) = &status.train else {
         say!("training has not reported yet");
         return;

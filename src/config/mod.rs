@@ -24,6 +24,7 @@ use serde::{Deserialize, Serialize};
 use crate::checkpoint::CheckpointConfig;
 use crate::decode::DecodeConfig;
 use crate::ingest::{IngestConfig, SourceKind, StreamConfig, StreamName, resolve_streams};
+use crate::probe::ProbeConfig;
 use crate::replay::{ReplayConfig, Sample};
 use crate::server::ServerConfig;
 use crate::telemetry::LogConfig;
@@ -55,6 +56,8 @@ pub struct Config {
     pub replay: ReplayConfig,
     /// `[train]`.
     pub train: TrainConfig,
+    /// `[probe]`.
+    pub probe: ProbeConfig,
     /// `[checkpoint]`.
     pub checkpoint: CheckpointConfig,
     /// `[server]`.
@@ -106,6 +109,7 @@ impl Config {
     fn resolve_paths(&mut self, folder: &Path) {
         let resolve = |path: &mut PathBuf| *path = folder.join(&*path);
         resolve(&mut self.checkpoint.dir);
+        self.probe.dir.iter_mut().for_each(resolve);
         self.ingest.pipelines.iter_mut().for_each(resolve);
         self.server.token_file.iter_mut().for_each(resolve);
         self.server.read_token_file.iter_mut().for_each(resolve);
@@ -131,6 +135,7 @@ impl Config {
         let streams = self.stream.iter().filter(|stream| stream.enabled).count();
         note(words(self.ingest.check_memory(streams, spec.needed_frames())));
         note(self.check_deterministic());
+        note(self.probe.validate());
         note(self.checkpoint.validate());
         note(words(self.log.parse_filter()));
         match problems.is_empty() {

@@ -330,17 +330,8 @@ impl Dataset {
 
 #[cfg(test)]
 mod tests {
+    use super::super::file_tree::tree;
     use super::*;
-
-    fn tree(files: &[&str]) -> tempfile::TempDir {
-        let root = tempfile::tempdir().unwrap();
-        for file in files {
-            let path = root.path().join(file);
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(path, b"").unwrap();
-        }
-        root
-    }
 
     fn names(dataset: &Dataset) -> Vec<(Part, &str, String)> {
         dataset

@@ -66,7 +66,7 @@ pub enum EvalError {
     #[error(
         "{}: {}; its columns of labels: {choices}",
         .path.display(),
-        .asked.as_ref().map_or("choose one with --label".to_owned(), |asked| format!("--label {asked} is none of them"))
+        .asked.as_ref().map_or("one has to be chosen (--label, probe.label)".to_owned(), |asked| format!("the label {asked} is none of them"))
     )]
     Label {
         /// The file.
@@ -135,12 +135,41 @@ pub enum EvalError {
     /// No video of a part could be decoded.
     #[error("none of the {videos} videos of {part} could be decoded; the first, {}: {}", .first.video, .first.reason)]
     NoneDecoded {
-        /// What the videos were to be used for.
-        part: &'static str,
+        /// What the videos were to be used for, or their class.
+        part: String,
         /// How many there are.
         videos: usize,
         /// One of them.
         first: SkippedVideo,
+    },
+    /// More videos than a set that is held in memory may have.
+    #[error(
+        "{}: {videos} videos; a set that is judged again and again has {limit} at most: a part of them, evenly of each class, is right",
+        .root.display()
+    )]
+    TooMany {
+        /// The data set.
+        root: PathBuf,
+        /// Videos that it has.
+        videos: usize,
+        /// Videos that it may have.
+        limit: usize,
+    },
+    /// The clips of a set that is held in memory take more than they may.
+    #[error(
+        "{}: the clips of its {videos} videos take up to {bytes} bytes of memory; {limit} is the limit: fewer videos, or fewer clips of \
+         each, are right",
+        .root.display()
+    )]
+    TooLarge {
+        /// The data set.
+        root: PathBuf,
+        /// Videos that it has.
+        videos: usize,
+        /// Memory of their clips.
+        bytes: u64,
+        /// Memory that they may take.
+        limit: u64,
     },
     /// Too few videos are left to be set against each other.
     #[error("{videos} videos are not enough; {needed} are needed at least ({skipped} could not be decoded)")]

@@ -15,9 +15,12 @@ mod dataset;
 mod embeddings;
 mod error;
 mod features;
+#[cfg(test)]
+mod file_tree;
 mod finetune;
 mod folds;
 mod groups;
+mod held;
 mod html;
 mod knn;
 mod label_table;
@@ -39,8 +42,11 @@ mod weights;
 pub use baseline::Baseline;
 pub use dataset::{AnnotationFacts, DatasetOptions, UnusedFolder};
 pub use error::EvalError;
+#[cfg(test)]
+pub(crate) use file_tree::tree;
 pub use finetune::{EpochFigures, FinetuneFigures, FinetuneSettings};
 pub use groups::{BadPattern, GroupRule, NamePattern};
+pub use held::{HeldFigures, HeldList, HeldVideos};
 pub use probe::{PenaltyAccuracy, ProbeFigures};
 pub use report::{
     DatasetReport, EVAL_SCHEMA, EvalReport, SettingsReport, ShortVideo, SkippedVideo, VideosUsed,

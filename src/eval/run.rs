@@ -283,7 +283,7 @@ impl<'a> Gathered<'a> {
                 && self.videos_of(part).is_empty()
             {
                 return Err(EvalError::NoneDecoded {
-                    part: name,
+                    part: name.to_owned(),
                     videos: self.skipped.iter().filter(|(of, _)| *of == part).count(),
                     first: first.clone(),
                 });

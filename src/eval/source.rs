@@ -170,18 +170,8 @@ impl Extractor {
 
     /// The feature of the video that stands at `place` in the list.
     pub fn feature(&self, place: usize, seen: &Seen) -> Result<Vec<f32>, ModelError> {
-        let to_host =
-            |tensor: Tensor| Ok::<_, ModelError>(Vec::<f32>::try_from(tensor.to_device(Device::Cpu))?);
         match (self, seen) {
-            (Self::Network(model, part), Seen::Clips(clips)) => {
-                let clips = centre_crop(clips, model.config(), model.device());
-                let middle = clips.size()[2] / 2;
-                let of = |clips: &Tensor| match part {
-                    NetworkPart::I => model.key_frame_features(&clips.select(2, middle)),
-                    NetworkPart::V | NetworkPart::M => model.features(clips),
-                };
-                to_host(mean_of(&clips, of)?)
-            }
+            (Self::Network(model, part), Seen::Clips(clips)) => network_feature(model, *part, clips),
             (Self::Network(model, _), Seen::Windows(windows)) => {
                 let maps = central_motion(windows, model.config(), model.device());
                 to_host(mean_of(&maps, |maps| model.motion_features(maps))?)
@@ -204,6 +194,25 @@ impl Extractor {
     fn is(&self, wanted: Baseline) -> bool {
         matches!(self, Self::Baseline(baseline, ..) if *baseline == wanted)
     }
+}
+
+/// The mean of what a network makes of a video's clips, without the M-Network's.
+pub(super) fn network_feature(
+    model: &Model,
+    part: NetworkPart,
+    clips: &VideoClips,
+) -> Result<Vec<f32>, ModelError> {
+    let clips = centre_crop(clips, model.config(), model.device());
+    let middle = clips.size()[2] / 2;
+    let of = |clips: &Tensor| match part {
+        NetworkPart::I => model.key_frame_features(&clips.select(2, middle)),
+        NetworkPart::V | NetworkPart::M => model.features(clips),
+    };
+    to_host(mean_of(&clips, of)?)
+}
+
+fn to_host(feature: Tensor) -> Result<Vec<f32>, ModelError> {
+    Ok(Vec::<f32>::try_from(feature.to_device(Device::Cpu))?)
 }
 
 /// Mean over the first dimension of the features of pieces that fit into memory.

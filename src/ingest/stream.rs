@@ -75,7 +75,7 @@ pub struct StreamStatus {
     pub segments: u64,
     /// Whether the source waits for comove now.
     pub waiting: bool,
-    /// Times that a failed source was opened again, by the [`RestartReason`](super::lifecycle::RestartReason)'s label.
+    /// Times that a failed source was opened again, by the [`RestartReason`](super::RestartReason)'s label.
     pub restarts: BTreeMap<&'static str, u64>,
     /// Files that could not be read, or not to their end.
     pub failed_files: u64,

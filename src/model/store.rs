@@ -174,10 +174,16 @@ impl ParameterStore {
     /// # Errors
     /// A tensor that is missing, unexpected, of another shape or of another type, by name.
     pub fn load(&self, tensors: &BTreeMap<String, Tensor>) -> Result<(), ModelError> {
-        load_strictly(
-            self.parameters.iter().map(|p| (p.name.as_str(), &p.tensor)),
-            tensors,
-        )
+        self.load_part("", tensors)
+    }
+
+    /// As [`Self::load`], of the tensors whose names begin with `prefix`; the others stay as they are.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn load_part(&self, prefix: &str, tensors: &BTreeMap<String, Tensor>) -> Result<(), ModelError> {
+        let part = self.parameters.iter().filter(|p| p.name.starts_with(prefix));
+        load_strictly(part.map(|p| (p.name.as_str(), &p.tensor)), tensors)
     }
 }
 

@@ -234,16 +234,7 @@ fn encode_all(jobs: &[Job], options: &PrepareOptions, progress: &ProgressBar) ->
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn tree(files: &[&str]) -> tempfile::TempDir {
-        let root = tempfile::tempdir().unwrap();
-        for file in files {
-            let path = root.path().join(file);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, b"x").unwrap();
-        }
-        root
-    }
+    use crate::eval::tree;
 
     #[test]
     fn layout_is_kept_and_videos_become_mp4() {

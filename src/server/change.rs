@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::TrainView;
+use super::{ProbeView, TrainView};
 
 /// A stream's entry, as in a file of the stream folder: exactly one of `uri` (or `uri_file`), `path`, `folder` and `synthetic`.
 /// `config/default.toml` explains every key. In texts, `${NAME}` stands for an environment variable of the daemon.
@@ -128,6 +128,9 @@ pub struct TrainStateView {
     pub ended: Option<String>,
     /// The last report; null before the first.
     pub report: Option<TrainView>,
+    /// What k-NN on the probe folder says; null where none is configured.
+    #[serde(default)]
+    pub probe: Option<ProbeView>,
 }
 
 /// `PATCH /api/v1/train`: what is left out stays as it is.

@@ -11,6 +11,7 @@ use utoipa::IntoParams;
 
 use super::api::{ErrorView, Shared, ask, json_body, no_body, refusal};
 use super::read_api::name_of;
+use super::refusals::ChangeRefusals;
 use super::{
     ChangeError, CheckpointView, Keep, Pause, ReloadView, SnapshotError, StreamEntryBody, StreamView, Switch,
     TrainChange, TrainStateView,
@@ -59,14 +60,9 @@ async fn entry(request: Request) -> Result<Table, Response> {
 /// Write a checkpoint now.
 #[utoipa::path(post, path = "/api/v1/checkpoints", tag = "change", security(("token" = [])), responses(
     (status = 201, description = "it is in place", body = CheckpointView),
-    (status = 400, description = "the request is wrong", body = ErrorView),
-    (status = 401, description = "needs the token", body = ErrorView),
-    (status = 403, description = "not from there", body = ErrorView),
-    (status = 408, description = "the body did not arrive", body = ErrorView),
     (status = 409, description = "one is being written", body = ErrorView),
-    (status = 413, description = "the body is too large", body = ErrorView),
     (status = 500, description = "it could not be written", body = ErrorView),
-    (status = 503, description = "training has ended", body = ErrorView),
+    ChangeRefusals,
     (status = 504, description = "it is still being written", body = ErrorView),
 ))]
 pub(super) async fn write_checkpoint(
@@ -98,15 +94,10 @@ pub(super) async fn write_checkpoint(
 #[utoipa::path(post, path = "/api/v1/streams", tag = "change", security(("token" = [])), params(ChangeQuery),
     request_body = StreamEntryBody, responses(
     (status = 201, description = "it starts", body = StreamView),
-    (status = 400, description = "the request is wrong", body = ErrorView),
-    (status = 401, description = "needs the token", body = ErrorView),
-    (status = 403, description = "not from there", body = ErrorView),
-    (status = 408, description = "the body did not arrive", body = ErrorView),
     (status = 409, description = "there is one of this name, or it cannot be kept", body = ErrorView),
-    (status = 413, description = "the body is too large", body = ErrorView),
     (status = 422, description = "such a stream cannot be", body = ErrorView),
     (status = 500, description = "it failed", body = ErrorView),
-    (status = 503, description = "the run has not begun", body = ErrorView),
+    ChangeRefusals,
 ))]
 pub(super) async fn add_stream(
     State(shared): State<Shared>,
@@ -122,15 +113,10 @@ pub(super) async fn add_stream(
 #[utoipa::path(put, path = "/api/v1/streams/{name}", tag = "change", security(("token" = [])),
     params(("name" = String, Path, description = "its name"), ChangeQuery), request_body = StreamEntryBody, responses(
     (status = 200, description = "it starts", body = StreamView),
-    (status = 400, description = "the request is wrong", body = ErrorView),
-    (status = 401, description = "needs the token", body = ErrorView),
-    (status = 403, description = "not from there", body = ErrorView),
-    (status = 408, description = "the body did not arrive", body = ErrorView),
     (status = 409, description = "it cannot be kept", body = ErrorView),
-    (status = 413, description = "the body is too large", body = ErrorView),
     (status = 422, description = "such a stream cannot be", body = ErrorView),
     (status = 500, description = "it failed", body = ErrorView),
-    (status = 503, description = "the run has not begun", body = ErrorView),
+    ChangeRefusals,
 ))]
 pub(super) async fn replace_stream(
     State(shared): State<Shared>,
@@ -147,15 +133,10 @@ pub(super) async fn replace_stream(
 #[utoipa::path(delete, path = "/api/v1/streams/{name}", tag = "change", security(("token" = [])),
     params(("name" = String, Path, description = "its name"), ChangeQuery), responses(
     (status = 204, description = "it is gone"),
-    (status = 400, description = "the request is wrong", body = ErrorView),
-    (status = 401, description = "needs the token", body = ErrorView),
-    (status = 403, description = "not from there", body = ErrorView),
     (status = 404, description = "no such stream", body = ErrorView),
-    (status = 408, description = "the body did not arrive", body = ErrorView),
     (status = 409, description = "its entry cannot be taken out", body = ErrorView),
-    (status = 413, description = "the body is too large", body = ErrorView),
     (status = 500, description = "it failed", body = ErrorView),
-    (status = 503, description = "the run has not begun", body = ErrorView),
+    ChangeRefusals,
 ))]
 pub(super) async fn remove_stream(
     State(shared): State<Shared>,
@@ -174,16 +155,11 @@ pub(super) async fn remove_stream(
 #[utoipa::path(post, path = "/api/v1/streams/{name}/enable", tag = "change", security(("token" = [])),
     params(("name" = String, Path, description = "its name"), ChangeQuery), responses(
     (status = 200, description = "it starts", body = StreamView),
-    (status = 400, description = "the request is wrong", body = ErrorView),
-    (status = 401, description = "needs the token", body = ErrorView),
-    (status = 403, description = "not from there", body = ErrorView),
     (status = 404, description = "no such stream", body = ErrorView),
-    (status = 408, description = "the body did not arrive", body = ErrorView),
     (status = 409, description = "it cannot be kept", body = ErrorView),
-    (status = 413, description = "the body is too large", body = ErrorView),
     (status = 422, description = "its source is not there", body = ErrorView),
     (status = 500, description = "it failed", body = ErrorView),
-    (status = 503, description = "the run has not begun", body = ErrorView),
+    ChangeRefusals,
 ))]
 pub(super) async fn enable_stream(
     State(shared): State<Shared>,
@@ -198,15 +174,10 @@ pub(super) async fn enable_stream(
 #[utoipa::path(post, path = "/api/v1/streams/{name}/disable", tag = "change", security(("token" = [])),
     params(("name" = String, Path, description = "its name"), ChangeQuery), responses(
     (status = 200, description = "it has stopped", body = StreamView),
-    (status = 400, description = "the request is wrong", body = ErrorView),
-    (status = 401, description = "needs the token", body = ErrorView),
-    (status = 403, description = "not from there", body = ErrorView),
     (status = 404, description = "no such stream", body = ErrorView),
-    (status = 408, description = "the body did not arrive", body = ErrorView),
     (status = 409, description = "it cannot be kept", body = ErrorView),
-    (status = 413, description = "the body is too large", body = ErrorView),
     (status = 500, description = "it failed", body = ErrorView),
-    (status = 503, description = "the run has not begun", body = ErrorView),
+    ChangeRefusals,
 ))]
 pub(super) async fn disable_stream(
     State(shared): State<Shared>,
@@ -233,14 +204,9 @@ async fn switch(
 /// Change how it learns, from the next step on.
 #[utoipa::path(patch, path = "/api/v1/train", tag = "change", security(("token" = [])), request_body = TrainChange, responses(
     (status = 200, description = "in force", body = TrainStateView),
-    (status = 400, description = "the request is wrong", body = ErrorView),
-    (status = 401, description = "needs the token", body = ErrorView),
-    (status = 403, description = "not from there", body = ErrorView),
-    (status = 408, description = "the body did not arrive", body = ErrorView),
-    (status = 413, description = "the body is too large", body = ErrorView),
     (status = 422, description = "such a value cannot be", body = ErrorView),
     (status = 500, description = "it failed", body = ErrorView),
-    (status = 503, description = "training has ended", body = ErrorView),
+    ChangeRefusals,
 ))]
 pub(super) async fn change_train(
     State(shared): State<Shared>,
@@ -254,12 +220,7 @@ pub(super) async fn change_train(
 /// Let training pause after the step under way.
 #[utoipa::path(post, path = "/api/v1/train/pause", tag = "change", security(("token" = [])), responses(
     (status = 200, description = "it pauses", body = TrainStateView),
-    (status = 400, description = "the request is wrong", body = ErrorView),
-    (status = 401, description = "needs the token", body = ErrorView),
-    (status = 403, description = "not from there", body = ErrorView),
-    (status = 408, description = "the body did not arrive", body = ErrorView),
-    (status = 413, description = "the body is too large", body = ErrorView),
-    (status = 503, description = "training has ended", body = ErrorView),
+    ChangeRefusals,
 ))]
 pub(super) async fn pause_train(
     State(shared): State<Shared>,
@@ -271,12 +232,7 @@ pub(super) async fn pause_train(
 /// Let training go on.
 #[utoipa::path(post, path = "/api/v1/train/resume", tag = "change", security(("token" = [])), responses(
     (status = 200, description = "it goes on", body = TrainStateView),
-    (status = 400, description = "the request is wrong", body = ErrorView),
-    (status = 401, description = "needs the token", body = ErrorView),
-    (status = 403, description = "not from there", body = ErrorView),
-    (status = 408, description = "the body did not arrive", body = ErrorView),
-    (status = 413, description = "the body is too large", body = ErrorView),
-    (status = 503, description = "training has ended", body = ErrorView),
+    ChangeRefusals,
 ))]
 pub(super) async fn resume_train(
     State(shared): State<Shared>,
@@ -294,13 +250,8 @@ async fn pause(shared: Shared, request: Request, pause: Pause) -> Result<Respons
 /// Read the config again and do what differs, as SIGHUP does.
 #[utoipa::path(post, path = "/api/v1/reload", tag = "change", security(("token" = [])), responses(
     (status = 200, description = "what was done", body = ReloadView),
-    (status = 400, description = "the request is wrong", body = ErrorView),
-    (status = 401, description = "needs the token", body = ErrorView),
-    (status = 403, description = "not from there", body = ErrorView),
-    (status = 408, description = "the body did not arrive", body = ErrorView),
-    (status = 413, description = "the body is too large", body = ErrorView),
     (status = 422, description = "the config is wrong; nothing was changed", body = ErrorView),
-    (status = 503, description = "the run has not begun", body = ErrorView),
+    ChangeRefusals,
 ))]
 pub(super) async fn reload(State(shared): State<Shared>, request: Request) -> Result<Response, Response> {
     no_body(request).await?;

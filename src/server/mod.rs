@@ -19,6 +19,7 @@ mod listener;
 mod openapi;
 mod page;
 mod read_api;
+mod refusals;
 mod view;
 
 #[cfg(test)]
@@ -34,6 +35,6 @@ pub use guard::check_token;
 pub use listener::{Server, ServerError};
 pub use page::{HistoryPoint, KeyFrame, Neighbourhood, SampleCard, Sight, StreamPoint, TrainPoint};
 pub use view::{
-    AccountView, CheckpointDue, CheckpointView, ReplayView, StageView, StatusView, StreamView, TaskView,
-    TrainView,
+    AccountView, CheckpointDue, CheckpointView, ProbeFigures, ProbeView, ReplayView, StageView, StatusView,
+    StreamView, TaskView, TrainView,
 };

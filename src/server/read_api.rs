@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::api::{ErrorView, Shared, ask, refusal};
+use super::refusals::ReadRefusals;
 use super::{CheckpointView, ReplayView, StageView, StatusView, StreamView, TrainStateView};
 
 /// `GET /healthz`.
@@ -32,8 +33,7 @@ pub(super) struct ReadyView {
 /// Figures for Prometheus.
 #[utoipa::path(get, path = "/metrics", tag = "read", responses(
     (status = 200, description = "text exposition format", body = String, content_type = "text/plain"),
-    (status = 401, description = "needs a token", body = ErrorView),
-    (status = 503, description = "no answer in time", body = ErrorView),
+    ReadRefusals,
 ))]
 pub(super) async fn metrics(State(shared): State<Shared>) -> Result<Response, Response> {
     const TEXT_FORMAT: [(HeaderName, &str); 1] =
@@ -87,8 +87,7 @@ fn ok_if(good: bool) -> StatusCode {
 /// The program as a whole.
 #[utoipa::path(get, path = "/api/v1/status", tag = "read", responses(
     (status = 200, description = "the program", body = StatusView),
-    (status = 401, description = "needs a token", body = ErrorView),
-    (status = 503, description = "no answer in time", body = ErrorView),
+    ReadRefusals,
 ))]
 pub(super) async fn status(State(shared): State<Shared>) -> Result<Response, Response> {
     Ok(Json(ask(&shared, |daemon| daemon.status()).await?).into_response())
@@ -97,8 +96,7 @@ pub(super) async fn status(State(shared): State<Shared>) -> Result<Response, Res
 /// Every stream and its account.
 #[utoipa::path(get, path = "/api/v1/streams", tag = "read", responses(
     (status = 200, description = "in the config's order", body = Vec<StreamView>),
-    (status = 401, description = "needs a token", body = ErrorView),
-    (status = 503, description = "no answer in time", body = ErrorView),
+    ReadRefusals,
 ))]
 pub(super) async fn streams(State(shared): State<Shared>) -> Result<Response, Response> {
     Ok(Json(ask(&shared, |daemon| daemon.streams()).await?).into_response())
@@ -109,9 +107,8 @@ pub(super) async fn streams(State(shared): State<Shared>) -> Result<Response, Re
     responses(
     (status = 200, description = "the stream", body = StreamView),
     (status = 400, description = "no text", body = ErrorView),
-    (status = 401, description = "needs a token", body = ErrorView),
     (status = 404, description = "no such stream", body = ErrorView),
-    (status = 503, description = "no answer in time", body = ErrorView),
+    ReadRefusals,
 ))]
 pub(super) async fn stream(
     State(shared): State<Shared>,
@@ -141,9 +138,8 @@ pub(super) async fn name_of(name: Result<Path<String>, PathRejection>) -> Result
 /// Snapshots, newest first.
 #[utoipa::path(get, path = "/api/v1/checkpoints", tag = "read", responses(
     (status = 200, description = "newest first", body = Vec<CheckpointView>),
-    (status = 401, description = "needs a token", body = ErrorView),
     (status = 500, description = "the folder cannot be read", body = ErrorView),
-    (status = 503, description = "no answer in time", body = ErrorView),
+    ReadRefusals,
 ))]
 pub(super) async fn checkpoints(State(shared): State<Shared>) -> Result<Response, Response> {
     match ask(&shared, |daemon| daemon.checkpoints()).await? {
@@ -155,8 +151,7 @@ pub(super) async fn checkpoints(State(shared): State<Shared>) -> Result<Response
 /// The replay buffer.
 #[utoipa::path(get, path = "/api/v1/replay", tag = "read", responses(
     (status = 200, description = "the replay buffer", body = ReplayView),
-    (status = 401, description = "needs a token", body = ErrorView),
-    (status = 503, description = "no answer in time", body = ErrorView),
+    ReadRefusals,
 ))]
 pub(super) async fn replay(State(shared): State<Shared>) -> Result<Response, Response> {
     Ok(Json(ask(&shared, |daemon| daemon.replay()).await?).into_response())
@@ -165,8 +160,7 @@ pub(super) async fn replay(State(shared): State<Shared>) -> Result<Response, Res
 /// The learner.
 #[utoipa::path(get, path = "/api/v1/train", tag = "read", responses(
     (status = 200, description = "the learner", body = TrainStateView),
-    (status = 401, description = "needs a token", body = ErrorView),
-    (status = 503, description = "no answer in time", body = ErrorView),
+    ReadRefusals,
 ))]
 pub(super) async fn train(State(shared): State<Shared>) -> Result<Response, Response> {
     Ok(Json(ask(&shared, |daemon| daemon.train()).await?).into_response())

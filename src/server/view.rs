@@ -31,6 +31,59 @@ pub struct StatusView {
     /// When the next checkpoint is due.
     #[serde(default)]
     pub checkpoint: Option<CheckpointDue>,
+    /// What k-NN on the probe folder says; null where none is configured.
+    #[serde(default)]
+    pub probe: Option<ProbeView>,
+}
+
+/// k-NN on the probe folder by the features of now.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ProbeView {
+    /// Videos of the folder that could be decoded; as many as it lists until that is known.
+    pub videos: u64,
+    /// Videos that could not.
+    pub unreadable: u64,
+    /// Classes of the folder.
+    pub classes: u64,
+    /// The last figure; null before the first.
+    pub last: Option<ProbeFigures>,
+    /// Why the newest probe came to nothing; null where it did not.
+    pub failure: Option<String>,
+}
+
+/// What the last probe found.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ProbeFigures {
+    /// Step behind the network.
+    pub step: u64,
+    /// Share of the videos asked about that were given their class.
+    pub accuracy: f64,
+    /// What that would be for always naming the commonest class.
+    pub chance: f64,
+    /// Videos asked about: those of `test/`, or each against all others.
+    pub queries: u64,
+    /// Seconds that it took.
+    pub seconds: f64,
+}
+
+impl std::fmt::Display for ProbeView {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.last {
+            Some(last) => write!(
+                f,
+                "{:.1} % of {} videos (chance {:.1} %), at step {}",
+                100.0 * last.accuracy,
+                last.queries,
+                100.0 * last.chance,
+                last.step
+            )?,
+            None => write!(f, "no figure yet")?,
+        }
+        match &self.failure {
+            Some(reason) => write!(f, "; the newest failed: {reason}"),
+            None => Ok(()),
+        }
+    }
 }
 
 /// When the next checkpoint is due.

@@ -13,6 +13,8 @@ pub struct MemoryByOwner {
     pub decoders: u64,
     /// Parameters, gradients and the optimiser's state.
     pub model: u64,
+    /// Clips of the probe folder.
+    pub probe: u64,
 }
 
 /// Writes who holds how much.
@@ -23,6 +25,7 @@ pub fn collect_memory(page: &mut Exposition, memory: &MemoryByOwner) {
         ("windows", memory.windows),
         ("decoders", memory.decoders),
         ("model", memory.model),
+        ("probe", memory.probe),
     ];
     for (owner, bytes) in owners {
         page.put(&table::MEMORY, &[owner], bytes as f64);

@@ -61,6 +61,9 @@ const PHASE_SECONDS: &[f64] = &[
 /// A snapshot: a few MB on a local disk to GB on a slow one.
 const CHECKPOINT_SECONDS: &[f64] = &[0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
 
+/// A few clips of micro on an idle core to hundreds of paper on a busy one.
+const PROBE_SECONDS_BOUNDS: &[f64] = &[0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0];
+
 macro_rules! metrics {
     ($($constant:ident = $name:literal, $kind:expr, $unit:ident, [$($label:literal),*], $help:literal;)*) => {
         $(
@@ -241,6 +244,24 @@ metrics! {
     TRAIN_LAST_STEP = "comove_train_last_step_timestamp_seconds", Kind::Gauge, Seconds, [],
         "When the last optimiser step was reported, 0 before the first.";
 
+    // probe, where a folder is configured
+    PROBE_ACCURACY = "comove_probe_accuracy_ratio", Kind::Gauge, Ratio, [],
+        "Share of the probe folder's videos that k-NN on the V-Network's features gave their class, at the last probe.";
+    PROBE_CHANCE = "comove_probe_chance_ratio", Kind::Gauge, Ratio, [],
+        "What that would be for always naming the class that most videos of the probe folder have.";
+    PROBE_STEP = "comove_probe_step", Kind::Gauge, Count, [],
+        "Optimiser step behind the network that was probed last.";
+    PROBE_VIDEOS = "comove_probe_videos", Kind::Gauge, Count, ["outcome"],
+        "Videos of the probe folder: held, or left out because they could not be decoded (unreadable).";
+    PROBE_SECONDS = "comove_probe_seconds", Kind::Histogram(PROBE_SECONDS_BOUNDS), Seconds, [],
+        "Time of a probe on its own thread, which has a low priority and one core at most.";
+    PROBE_COPY_SECONDS = "comove_probe_copy_seconds", Kind::Histogram(PHASE_SECONDS), Seconds, [],
+        "Time that training stood still to copy the V-Network for a probe.";
+    PROBES = "comove_probes_total", Kind::Counter, Count, [],
+        "Networks that were probed.";
+    PROBE_FAILURES = "comove_probe_failures_total", Kind::Counter, Count, ["reason"],
+        "Probes that came to nothing: features not finite or zero (features), a network that could not be run (network), a defect (panicked), or too few videos that could be decoded (videos; none is probed then).";
+
     // checkpoint
     CHECKPOINTS = "comove_checkpoints_total", Kind::Counter, Count, ["outcome"],
         "Checkpoints attempted, by outcome (written or failed).";
@@ -263,7 +284,7 @@ metrics! {
     PROCESS_START = "comove_process_start_timestamp_seconds", Kind::Gauge, Seconds, [],
         "When the process began to count.";
     MEMORY = "comove_memory_bytes", Kind::Gauge, Bytes, ["owner"],
-        "Memory by owner, each byte once: samples in replay; compressed video in ingest; compressed video and motion that windows are chosen from; pictures that decoders make; the model with its gradients and optimiser state, on the training device.";
+        "Memory by owner, each byte once: samples in replay; compressed video in ingest; compressed video and motion that windows are chosen from; pictures that decoders make; the model with its gradients and optimiser state, on the training device; the clips that are probed with.";
     PROCESS_RESIDENT = "comove_process_resident_memory_bytes", Kind::Gauge, Bytes, [],
         "Resident memory of the process.";
     PROCESS_CPU = "comove_process_cpu_seconds_total", Kind::Counter, Seconds, [],

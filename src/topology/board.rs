@@ -14,8 +14,8 @@ use crate::decode::DecodeQueue;
 use crate::ingest::{ByteBudget, StreamState};
 use crate::replay::Replay;
 use crate::server::{
-    ChangeError, CheckpointDue, CheckpointView, Daemon, Keep, Pause, ReloadView, ReplayView, SnapshotError,
-    StatusView, StreamView, Switch, TaskView, TrainChange, TrainStateView, TrainView,
+    ChangeError, CheckpointDue, CheckpointView, Daemon, Keep, Pause, ProbeView, ReloadView, ReplayView,
+    SnapshotError, StatusView, StreamView, Switch, TaskView, TrainChange, TrainStateView, TrainView,
 };
 use crate::telemetry::{self, Exposition, Heartbeat, Pulse};
 use crate::train::{Command, RateChange, StepReport};
@@ -33,6 +33,10 @@ pub(super) struct TrainBoard {
     pub paused: bool,
     /// Why training has ended, when it has.
     pub ended: Option<String>,
+    /// What the probe says, where there is one.
+    pub probe: Option<ProbeView>,
+    /// Memory of the probe's clips.
+    pub probe_bytes: u64,
 }
 
 impl TrainBoard {
@@ -113,6 +117,11 @@ impl Board {
         lock(&self.train).report = Some(report);
     }
 
+    /// Books what the probe said.
+    pub fn probed(&self, book: impl FnOnce(&mut TrainBoard)) {
+        book(&mut lock(&self.train));
+    }
+
     /// A checkpoint of this step is in place, or could not be written.
     pub fn checkpoint_tried(&self, written: Option<u64>) {
         let mut newest = lock(&self.newest_checkpoint);
@@ -166,6 +175,7 @@ impl Board {
             windows,
             decoders: decoders.picture_bytes,
             model: self.model_bytes,
+            probe: lock(&self.train).probe_bytes,
         };
         telemetry::collect_memory(page, &memory);
     }
@@ -240,8 +250,8 @@ impl Daemon for Board {
         for stream in self.streams.all() {
             *streams.entry(stream.state().0.label().to_owned()).or_default() += 1;
         }
-        let train = Board::train(self);
-        let train = train.view();
+        let board = Board::train(self);
+        let (train, probe) = (board.view(), board.probe);
         let state = match *lock(&self.phase) {
             Phase::Starting => "starting",
             Phase::Running => "running",
@@ -257,6 +267,7 @@ impl Daemon for Board {
             replay: Some(ReplayView::from(&replay)),
             train,
             checkpoint: Some(self.checkpoint_due()),
+            probe,
         }
     }
 
@@ -310,6 +321,7 @@ impl Daemon for Board {
         TrainStateView {
             state: state.to_owned(),
             report: board.view(),
+            probe: board.probe,
             ended: board.ended,
         }
     }

@@ -3,6 +3,7 @@ use std::path::PathBuf;
 
 use crate::checkpoint::CheckpointError;
 use crate::decode::DecodeError;
+use crate::eval::EvalError;
 use crate::ingest::{IngestError, StreamName};
 use crate::replay::ReplayConfigError;
 use crate::server::ServerError;
@@ -35,6 +36,9 @@ pub enum RunError {
     /// A scout did not start.
     #[error(transparent)]
     Scout(#[from] ScoutError),
+    /// The probe folder. Found before any work started.
+    #[error("probe.dir: {0}")]
+    Probe(EvalError),
     /// The port or the token.
     #[error(transparent)]
     Server(#[from] ServerError),

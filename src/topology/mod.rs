@@ -13,6 +13,7 @@ mod error;
 mod member;
 mod outcome;
 mod prepare;
+mod probe;
 mod provenance;
 mod roster;
 mod run;

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::board::{Board, Phase, TrainBoard};
 use super::entry::Register;
 use super::outcome::{outcome, why_nothing};
+use super::probe::{open_probe, start_probe};
 use super::roster::{Roster, setup};
 use super::service;
 use super::sight::Sightings;
@@ -22,6 +23,7 @@ use super::{Prepared, Provenance, RunError, RunSummary, prepare};
 use crate::config::{Config, ConfigSource};
 use crate::decode::DecodePool;
 use crate::ingest::{ByteBudget, HostPacer};
+use crate::probe::{HandOver, ProbeThread, Prober};
 use crate::replay::Replay;
 use crate::server::{Daemon, Server};
 use crate::telemetry::{Heartbeat, Registry};
@@ -57,6 +59,7 @@ pub fn run_watched(
     }
     let server = Server::bind(&config.server)?;
     let prepared = prepare(&config)?;
+    let probe = open_probe(&config)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .thread_name("control")
@@ -66,7 +69,13 @@ pub fn run_watched(
             what: "the control threads did not start",
             source,
         })?;
-    let ended = runtime.block_on(Run::start_and_end(config, source, server, prepared, watch));
+    let ended = runtime.block_on(Run::start_and_end(
+        config,
+        source,
+        server,
+        (prepared, probe),
+        watch,
+    ));
     // A request that hangs on a slow disk must not hold the end up.
     runtime.shutdown_timeout(Duration::from_secs(2));
     ended
@@ -76,6 +85,7 @@ struct Run {
     board: Arc<Board>,
     pool: DecodePool,
     trainer: mpsc::Receiver<Result<TrainSummary, TrainError>>,
+    probe: Option<ProbeThread>,
     supervisor: ractor::ActorRef<SupervisorMessage>,
     all_over: watch::Receiver<bool>,
     max_duration: Option<Duration>,
@@ -110,7 +120,7 @@ impl Run {
         config: Config,
         source: ConfigSource,
         server: Server,
-        prepared: Prepared,
+        prepared: (Prepared, Option<(Prober, HandOver)>),
         watch: impl FnOnce(Arc<dyn Daemon>),
     ) -> Result<RunSummary, RunError> {
         let registry = Registry::new(SystemTime::now());
@@ -139,7 +149,7 @@ impl Run {
     async fn start(
         config: Config,
         source: ConfigSource,
-        prepared: Prepared,
+        (prepared, probe): (Prepared, Option<(Prober, HandOver)>),
         registry: &Registry,
     ) -> Result<Self, RunError> {
         let started = Instant::now();
@@ -164,6 +174,7 @@ impl Run {
         }
         let train_heartbeat = Heartbeat::new("train", config.run.step_deadline, started);
         let supervisor_heartbeat = Heartbeat::new("streams", SUPERVISOR_SILENCE, started);
+        let (prober, hand_over) = probe.unzip();
         let (events, trainer_said) = crossbeam_channel::unbounded();
         let trainer = start_trainer(
             &config,
@@ -173,6 +184,7 @@ impl Run {
                 heartbeat: train_heartbeat.clone(),
                 deterministic: config.run.deterministic,
             },
+            hand_over,
             events,
         )?;
         let names: Vec<_> = prepared
@@ -210,6 +222,10 @@ impl Run {
             move |page| board.collect(page)
         });
         follow_trainer(trainer_said, board.clone(), registry, trainer.first_step());
+        // Not before the trainer: see there.
+        let probe = prober
+            .map(|prober| start_probe(prober, board.clone(), registry))
+            .transpose()?;
         let (all_over_tx, all_over) = watch::channel(false);
         let shared = Arc::new(SharedParts {
             ingest: config.ingest.clone(),
@@ -265,6 +281,7 @@ impl Run {
             board: board.clone(),
             pool,
             trainer: join_apart(trainer, board.clone()),
+            probe,
             supervisor,
             all_over,
             max_duration: config.run.max_duration,
@@ -362,6 +379,12 @@ impl Run {
             },
         };
         self.supervisor.stop(None);
+        // The trainer's end told it. libtorch must not be at work any more when the process goes.
+        if let Some(probe) = self.probe
+            && !matches!(tokio::task::spawn_blocking(|| probe.join()).await, Ok(true))
+        {
+            tracing::warn!("the probe's thread did not end in time");
+        }
         let pool = self.pool;
         // Decoders finish the jobs that have begun; a hung one has a deadline of its own.
         let _ = tokio::time::timeout(

@@ -10,6 +10,7 @@ use super::watched_source::WatchedReplay;
 use super::{Provenance, RunError};
 use crate::checkpoint;
 use crate::config::{Config, Resume};
+use crate::probe::HandOver;
 use crate::telemetry::{CheckpointMetrics, Registry, TrainMetrics};
 use crate::train::{self, EndReason, TrainError, TrainEvent, TrainHandle, TrainSummary, TrainerParts};
 
@@ -37,6 +38,7 @@ pub(super) fn start_trainer(
     config: &Config,
     provenance: &Provenance,
     source: WatchedReplay,
+    weights: Option<HandOver>,
     events: crossbeam_channel::Sender<TrainEvent>,
 ) -> Result<TrainHandle, RunError> {
     let resume = resume_from(config)?;
@@ -61,6 +63,7 @@ pub(super) fn start_trainer(
         config_text,
         provenance: Box::new(move || learned_from.to_json()),
         source: Box::new(source),
+        weights: weights.map(|hand_over| Box::new(hand_over) as _),
         // Whoever follows the trainer outlives it.
         on_event: Box::new(move |event| drop(events.send(event))),
     })?)

@@ -3,7 +3,7 @@ use std::{any::Any, panic, panic::AssertUnwindSafe, path::PathBuf, thread};
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 
 use super::run::Run;
-use super::{BatchSource, PhaseSeconds, RateChange, StepReport, TrainConfig, TrainError};
+use super::{BatchSource, PhaseSeconds, RateChange, StepReport, TrainConfig, TrainError, WeightTaker};
 use crate::checkpoint::{CheckpointConfig, Written};
 
 /// What the trainer's thread is made of.
@@ -20,6 +20,8 @@ pub struct TrainerParts {
     pub provenance: Box<dyn FnMut() -> serde_json::Value + Send>,
     /// Where batches come from.
     pub source: Box<dyn BatchSource>,
+    /// Who gets copies of the V-Network; `None`: nobody.
+    pub weights: Option<Box<dyn WeightTaker>>,
     /// Told on the trainer's thread, between steps: must not block.
     pub on_event: Box<dyn FnMut(TrainEvent) + Send>,
 }

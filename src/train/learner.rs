@@ -6,6 +6,7 @@ use tch::{Device, Kind, Tensor};
 
 use super::outcome::{FeatureProjection, PendingOutcomes};
 use super::tally::{Figures, Tally};
+use super::weights::{VIDEO_NETWORK, VideoWeights};
 use super::{
     Batch, Optimizer, PhaseClock, RateChange, RateSet, SampleDraw, SampleOutcome, TrainConfig, TrainError,
     TrainState, augment_with,
@@ -45,9 +46,6 @@ struct MidStep {
     /// Parameters may have changed: too late.
     updating: bool,
 }
-
-/// What names of the V-Network's tensors begin with.
-const VIDEO_NETWORK: &str = "v.";
 
 /// Distinguishes the generator of the run from that of the initial weights, which has the same seed.
 const RUN_STREAM: u64 = 1;
@@ -334,6 +332,11 @@ impl Learner {
         let figures = self.tally.take();
         self.nonfinite_steps += figures.nonfinite_steps;
         figures
+    }
+
+    /// The V-Network as evaluation would take it from a snapshot of now, copied to host memory; waits for the device.
+    pub fn video_weights(&self) -> VideoWeights {
+        VideoWeights::copy_of(self.model.store(), self.average.as_ref(), self.step)
     }
 
     /// The networks, the optimiser and the state, copied to host memory; waits for the device. What the trainer does not know

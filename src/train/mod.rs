@@ -31,6 +31,7 @@ mod schedule;
 mod source;
 mod state;
 mod tally;
+mod weights;
 
 #[cfg(test)]
 mod moving_patterns;
@@ -56,3 +57,4 @@ pub use report::StepReport;
 pub use schedule::Schedule;
 pub use source::{BatchSource, NoData};
 pub use state::TrainState;
+pub use weights::{VideoWeights, WeightTaker};

@@ -8,7 +8,7 @@ use tch::{Cuda, Device, Tensor};
 use super::handle::{Command, EndReason, TrainEvent, TrainSummary, TrainerParts};
 use super::{
     BatchSource, Learner, NoData, PhaseClock, PhaseSeconds, SampleOutcome, StepReport, TrainConfig,
-    TrainError, open_device,
+    TrainError, WeightTaker, open_device,
 };
 use crate::checkpoint::{
     CheckpointConfig, CheckpointError, CheckpointFolder, Forgotten, NamedTensor, SnapshotWriter, WriteJob,
@@ -30,6 +30,7 @@ pub(super) struct Run {
     commands: Receiver<Command>,
     on_event: Box<dyn FnMut(TrainEvent) + Send>,
     provenance: Box<dyn FnMut() -> serde_json::Value + Send>,
+    weights: Option<Box<dyn WeightTaker>>,
     config_text: String,
     forgotten: Vec<Forgotten>,
     snapshots: Option<Snapshots>,
@@ -162,8 +163,12 @@ impl Run {
         let config = parts.config;
         config.validate()?;
         let device = open_device(config.device)?;
-        if let Some(threads) = config.threads {
-            tch::set_num_threads(i32::try_from(threads).unwrap_or(i32::MAX));
+        match config.threads {
+            Some(threads) => tch::set_num_threads(i32::try_from(threads).unwrap_or(i32::MAX)),
+            // Asking fixes it for this thread: another one that sets its own sets that of threads yet to be asked, too.
+            None => {
+                let _ = tch::get_num_threads();
+            }
         }
         if device.is_cuda() {
             // Shapes never change, so the fastest convolution is worth finding.
@@ -216,6 +221,7 @@ impl Run {
             commands,
             on_event: parts.on_event,
             provenance: parts.provenance,
+            weights: parts.weights,
             config_text: parts.config_text,
             snapshots,
             paused: false,
@@ -251,6 +257,7 @@ impl Run {
                 break reason;
             }
             self.tend_snapshots()?;
+            self.hand_weights_over();
             let taken = self.learner.step().saturating_sub(self.first_step);
             if self.config.max_steps.is_some_and(|max| taken >= max) {
                 break EndReason::MaxSteps;
@@ -276,6 +283,17 @@ impl Run {
             }
         };
         self.end(reason)
+    }
+
+    /// Copies the V-Network for whoever wants it now.
+    fn hand_weights_over(&mut self) {
+        let Some(taker) = self.weights.as_mut().filter(|taker| taker.wants()) else {
+            return;
+        };
+        let began = Instant::now();
+        let mut weights = self.learner.video_weights();
+        weights.copied_in = began.elapsed();
+        taker.take(weights);
     }
 
     /// Goes back to a snapshot after too many steps in a row that were not finite. On a GPU it looks at reports only.

@@ -138,3 +138,20 @@ pub fn has_element(name: &str) -> bool {
     gst::init().unwrap();
     gst::ElementFactory::find(name).is_some()
 }
+
+/// Three class folders with three short videos each.
+pub fn class_folders(folder: &Path) {
+    for pattern in ["smpte", "spokes", "pinwheel"] {
+        std::fs::create_dir_all(folder.join(pattern)).unwrap();
+        for hue in 0..3 {
+            render(
+                &format!(
+                    "videotestsrc num-buffers=30 pattern={pattern} ! video/x-raw,format=I420,width=160,height=120,framerate=25/1 ! \
+                     videobalance hue={} ! x264enc key-int-max=25 threads=1 ! h264parse ! mp4mux ! filesink name=out",
+                    0.3 * f64::from(hue)
+                ),
+                &folder.join(pattern).join(format!("{hue}.mp4")),
+            );
+        }
+    }
+}

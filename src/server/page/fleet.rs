@@ -4,7 +4,7 @@ use maud::{Markup, html};
 use super::chart::{Line, chart, short};
 use super::layout::{self, ago, state, strip};
 use super::{HistoryPoint, Neighbourhood, StreamPoint};
-use crate::server::{CheckpointView, StatusView, StreamView, TrainView};
+use crate::server::{CheckpointView, ProbeView, StatusView, StreamView, TrainView};
 
 /// Checkpoints shown; the API lists all.
 const CHECKPOINTS_SHOWN: usize = 8;
@@ -168,7 +168,7 @@ fn learning(facts: &Facts) -> Markup {
     };
     let streams = facts.streams.iter().take(STREAMS_DRAWN);
     html! {
-        (figures(train))
+        (figures(train, facts.status.probe.as_ref()))
         div.charts {
             (chart("Loss", "nats", &[
                 line("joint", &|t| t.losses[0]), line("context", &|t| t.losses[1]), line("motion", &|t| t.losses[2]),
@@ -182,7 +182,7 @@ fn learning(facts: &Facts) -> Markup {
     }
 }
 
-fn figures(train: &TrainView) -> Markup {
+fn figures(train: &TrainView, probe: Option<&ProbeView>) -> Markup {
     let percent = |share: f64| match share.is_finite() {
         true => format!("{:.1} %", 100.0 * share),
         false => "–".to_owned(),
@@ -193,6 +193,16 @@ fn figures(train: &TrainView) -> Markup {
             div { dt { "Loss" } dd { (short(train.loss)) } }
             div { dt { "Context top-1" } dd { (percent(train.context.top1)) small { " chance " (percent(train.context.chance)) } } }
             div { dt { "Motion top-1" } dd { (percent(train.motion.top1)) small { " chance " (percent(train.motion.chance)) } } }
+            @if let Some(probe) = probe {
+                div {
+                    dt { "k-NN probe" }
+                    @match &probe.last {
+                        Some(last) => dd { (percent(last.accuracy)) small { " chance " (percent(last.chance)) ", step " (last.step) } },
+                        None => dd { "–" small { " no figure yet" } },
+                    }
+                    @if let Some(reason) = &probe.failure { dd { small.error { (reason) } } }
+                }
+            }
             div { dt { "Effective rank" } dd { (short(train.effective_rank)) } }
             div { dt { "Samples/s" } dd { (short(train.samples_per_second)) } }
             div { dt { "Preset" } dd { (train.preset) small { " on " (train.device) } } }

@@ -26,7 +26,7 @@ pub(super) fn page(here: &str, fleet: bool, content: &Markup) -> Markup {
                         button type="button" id="pause" aria-pressed="false" { "Pause" }
                     }
                 }
-                main id="main" { (content) }
+                main id="main" tabindex="-1" { (content) }
             }
         }
     }

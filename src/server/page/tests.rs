@@ -75,6 +75,7 @@ fn facts(streams: Vec<StreamView>) -> fleet::Facts {
             replay: None,
             train: None,
             checkpoint: None,
+            probe: None,
         },
         streams,
         checkpoints: Ok(Vec::new()),

@@ -91,6 +91,7 @@ impl Daemon for SmallDaemon {
                 nonfinite_steps: 0,
             }),
             checkpoint: None,
+            probe: None,
         }
     }
 
@@ -158,6 +159,7 @@ impl Daemon for SmallDaemon {
             state: "running".to_owned(),
             ended: None,
             report: None,
+            probe: None,
         }
     }
 

@@ -32,6 +32,7 @@ fn parts(config: TrainConfig, folder: Option<&Path>) -> (TrainerParts, Receiver<
         config_text: "[train]\npreset = \"micro\"\n".into(),
         provenance: Box::new(|| serde_json::json!({"patterns": {"samples": 7}})),
         source: Box::new(MovingPatterns::new(Preset::Micro.sample_spec(), 1)),
+        weights: None,
         on_event: Box::new(move |event| events.send(event).unwrap()),
     };
     (parts, seen)
