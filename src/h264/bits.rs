@@ -14,6 +14,15 @@ pub(crate) fn load_be64(buffer: &[u8], at: usize) -> u64 {
     }
 }
 
+/// Four bytes at `at`, big-endian; zero beyond the buffer.
+#[inline(always)]
+pub(crate) fn load_be32(buffer: &[u8], at: usize) -> u32 {
+    match buffer.get(at..).and_then(|b| b.first_chunk::<4>()) {
+        Some(bytes) => u32::from_be_bytes(*bytes),
+        None => 0,
+    }
+}
+
 /// Reads `u(n)`, `ue(v)`, `se(v)` from an RBSP whose buffer is padded with [`PADDING`] zero bytes.
 #[derive(Clone)]
 pub(crate) struct BitReader<'a> {

@@ -1,6 +1,6 @@
 //! residual_block_cabac() (clause 7.3.5.3.3, 9.3.3.1.3): read for its length; only coded_block_flag is kept.
 
-use super::cabac::{Arith, States};
+use super::cabac::{Arith, States, place};
 use super::cabac_syntax::Cabac;
 use super::entropy::{BLOCK, PLANE, Residual};
 use super::error::{Syntax, SyntaxError};
@@ -9,28 +9,38 @@ use super::error::{Syntax, SyntaxError};
 const CODED_BLOCK_FLAG: [usize; 14] = [
     85, 89, 93, 97, 101, 1012, 460, 464, 468, 1016, 472, 476, 480, 1020,
 ];
-/// The same of significant_coeff_flag, for frame and field macroblocks.
+/// The places of the same of significant_coeff_flag, for frame and field macroblocks. Except for 8x8 blocks (5, 9, 13), the
+/// contexts of last_significant_coeff_flag alternate with these.
 const SIGNIFICANT: [[usize; 14]; 2] = [
-    [
+    places([
         105, 120, 134, 149, 152, 402, 484, 499, 513, 660, 528, 543, 557, 718,
-    ],
-    [
+    ]),
+    places([
         277, 292, 306, 321, 324, 436, 776, 791, 805, 675, 820, 835, 849, 733,
-    ],
+    ]),
 ];
 /// The same of last_significant_coeff_flag.
 const LAST: [[usize; 14]; 2] = [
-    [
+    places([
         166, 181, 195, 210, 213, 417, 572, 587, 601, 690, 616, 631, 645, 748,
-    ],
-    [
+    ]),
+    places([
         338, 353, 367, 382, 385, 451, 864, 879, 893, 699, 908, 923, 937, 757,
-    ],
+    ]),
 ];
 /// The same of coeff_abs_level_minus1.
 const ABS_LEVEL: [usize; 14] = [
     227, 237, 247, 257, 266, 426, 952, 962, 972, 708, 982, 992, 1002, 766,
 ];
+
+const fn places(mut ctx: [usize; 14]) -> [usize; 14] {
+    let mut i = 0;
+    while i < 14 {
+        ctx[i] = place(ctx[i]);
+        i += 1;
+    }
+    ctx
+}
 
 /// ctxIdxInc of significant_coeff_flag in 8x8 blocks, by levelListIdx (Table 9-43), frame and field.
 #[rustfmt::skip]
@@ -80,20 +90,13 @@ fn luma(arith: &mut Arith<'_>, states: &mut States, r: &mut Residual, plane: usi
         let inc = usize::from(r.dc_a >> plane & 1) + 2 * usize::from(r.dc_b >> plane & 1);
         if arith.decision(states, CODED_BLOCK_FLAG[cat] + inc) != 0 {
             r.dc |= 1 << plane;
-            block_4x4(
-                arith,
-                states,
-                SIGNIFICANT[field][cat],
-                LAST[field][cat],
-                ABS_LEVEL[cat],
-                15,
-            )?;
+            block_4x4(arith, states, SIGNIFICANT[field][cat], ABS_LEVEL[cat], 15)?;
         }
         if r.coded_block_pattern & 15 == 0 {
             return Ok(());
         }
         let cat = cat + 1;
-        let (sig, last, abs) = (SIGNIFICANT[field][cat], LAST[field][cat], ABS_LEVEL[cat]);
+        let (sig, abs) = (SIGNIFICANT[field][cat], ABS_LEVEL[cat]);
         for place in BLOCK {
             coded_4x4(
                 arith,
@@ -101,7 +104,7 @@ fn luma(arith: &mut Arith<'_>, states: &mut States, r: &mut Residual, plane: usi
                 r,
                 at + place,
                 CODED_BLOCK_FLAG[cat],
-                (sig, last, abs, 14),
+                (sig, abs, 14),
             )?;
         }
         return Ok(());
@@ -129,7 +132,7 @@ fn luma(arith: &mut Arith<'_>, states: &mut States, r: &mut Residual, plane: usi
         return Ok(());
     }
     let cat = cat + 2;
-    let (sig, last, abs) = (SIGNIFICANT[field][cat], LAST[field][cat], ABS_LEVEL[cat]);
+    let (sig, abs) = (SIGNIFICANT[field][cat], ABS_LEVEL[cat]);
     for b8 in 0..4 {
         if r.coded_block_pattern >> b8 & 1 == 0 {
             continue;
@@ -141,7 +144,7 @@ fn luma(arith: &mut Arith<'_>, states: &mut States, r: &mut Residual, plane: usi
                 r,
                 at + place,
                 CODED_BLOCK_FLAG[cat],
-                (sig, last, abs, 15),
+                (sig, abs, 15),
             )?;
         }
     }
@@ -166,11 +169,11 @@ fn chroma(arith: &mut Arith<'_>, states: &mut States, r: &mut Residual) -> Synta
     if pattern & 2 == 0 {
         return Ok(());
     }
-    let (sig, last, abs) = (SIGNIFICANT[field][4], LAST[field][4], ABS_LEVEL[4]);
+    let (sig, abs) = (SIGNIFICANT[field][4], ABS_LEVEL[4]);
     for plane in 1..3 {
         for i in 0..4 * num_c8x8 {
             let place = plane * PLANE + super::entropy::ORIGIN + (i >> 1) * 8 + (i & 1);
-            coded_4x4(arith, states, r, place, CODED_BLOCK_FLAG[4], (sig, last, abs, 14))?;
+            coded_4x4(arith, states, r, place, CODED_BLOCK_FLAG[4], (sig, abs, 14))?;
         }
     }
     Ok(())
@@ -183,13 +186,13 @@ fn coded_4x4(
     r: &mut Residual,
     place: usize,
     coded_block_flag: usize,
-    (sig, last, abs, num): (usize, usize, usize, usize),
+    (sig, abs, num): (usize, usize, usize),
 ) -> Syntax<()> {
     let nz = &mut r.non_zero;
     let inc = usize::from(nz[place - 1] != 0) + 2 * usize::from(nz[place - 8] != 0);
     if arith.decision(states, coded_block_flag + inc) != 0 {
         nz[place] = 1;
-        block_4x4(arith, states, sig, last, abs, num)?;
+        block_4x4(arith, states, sig, abs, num)?;
     }
     Ok(())
 }
@@ -200,15 +203,14 @@ fn block_4x4(
     arith_ref: &mut Arith<'_>,
     states: &mut States,
     sig: usize,
-    last: usize,
     abs: usize,
     num: usize,
 ) -> Syntax<()> {
     let mut arith = *arith_ref;
-    let count = arith.significance(states, sig, last, num);
-    let result = levels(&mut arith, states, abs, count, 4);
+    let count = arith.significance(states, sig, num);
+    let within = arith.levels(states, abs, count, 4);
     *arith_ref = arith;
-    result
+    check(within)
 }
 
 fn block_8x8(arith_ref: &mut Arith<'_>, states: &mut States, field: usize, cat: usize) -> Syntax<()> {
@@ -230,68 +232,47 @@ fn block_8x8(arith_ref: &mut Arith<'_>, states: &mut States, field: usize, cat: 
         }
         i += 1;
     }
-    let result = levels(&mut arith, states, ABS_LEVEL[cat], count, 4);
+    let within = arith.levels(states, ABS_LEVEL[cat], count, 4);
     *arith_ref = arith;
-    result
+    check(within)
 }
 
 /// Chroma DC: ctxIdxInc is Min( numDecod / NumC8x8, 2 ).
 fn chroma_dc(arith_ref: &mut Arith<'_>, states: &mut States, field: usize, num_c8x8: usize) -> Syntax<()> {
     let mut arith = *arith_ref;
     let (sig, last) = (SIGNIFICANT[field][3], LAST[field][3]);
-    let num = 4 * num_c8x8 - 1;
-    let mut count = 0;
-    let mut i = 0;
-    loop {
-        if i == num {
-            count += 1;
-            break;
-        }
-        let inc = (i / num_c8x8).min(2);
-        if arith.decision(states, sig + inc) != 0 {
-            count += 1;
-            if arith.decision(states, last + inc) != 0 {
+    let count = if num_c8x8 == 1 {
+        arith.significance(states, sig, 3)
+    } else {
+        let num = 4 * num_c8x8 - 1;
+        let mut count = 0;
+        let mut i = 0;
+        loop {
+            if i == num {
+                count += 1;
                 break;
             }
+            let inc = 2 * (i / num_c8x8).min(2);
+            if arith.decision(states, sig + inc) != 0 {
+                count += 1;
+                if arith.decision(states, last + inc) != 0 {
+                    break;
+                }
+            }
+            i += 1;
         }
-        i += 1;
-    }
-    let result = levels(&mut arith, states, ABS_LEVEL[3], count, 3);
+        count
+    };
+    let within = arith.levels(states, ABS_LEVEL[3], count, 3);
     *arith_ref = arith;
-    result
+    check(within)
 }
 
-/// coeff_abs_level_minus1 and coeff_sign_flag of `count` coefficients. `most` limits the context of greater levels
-/// (4, or 3 for chroma DC).
 #[inline(always)]
-fn levels(arith: &mut Arith<'_>, states: &mut States, abs: usize, count: u32, most: usize) -> Syntax<()> {
-    let mut equal_1 = 1usize; // 1 + numDecodAbsLevelEq1, at most 4
-    let mut greater_1 = 0usize; // numDecodAbsLevelGt1, at most `most`
-    for _ in 0..count {
-        let first = if greater_1 != 0 { 0 } else { equal_1 };
-        if arith.decision(states, abs + first) == 0 {
-            equal_1 = (equal_1 + 1).min(4);
-        } else {
-            let ctx = abs + 5 + greater_1;
-            let mut prefix = 1;
-            while prefix < 14 && arith.decision(states, ctx) != 0 {
-                prefix += 1;
-            }
-            if prefix == 14 {
-                let mut k = 0;
-                while arith.bypass() != 0 {
-                    k += 1;
-                    if k > 24 {
-                        return Err(SyntaxError::invalid("coeff_abs_level_minus1", i64::MAX));
-                    }
-                }
-                for _ in 0..k {
-                    arith.bypass();
-                }
-            }
-            greater_1 = (greater_1 + 1).min(most);
-        }
-        arith.bypass();
+fn check(within_bounds: bool) -> Syntax<()> {
+    if within_bounds {
+        Ok(())
+    } else {
+        Err(SyntaxError::invalid("coeff_abs_level_minus1", i64::MAX))
     }
-    Ok(())
 }
