@@ -8,10 +8,12 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use comove::checkpoint::{CheckpointConfig, StoredSamples, Written};
+use comove::checkpoint::{CheckpointConfig, Written};
 use comove::ingest::StreamName;
 use comove::model::Preset;
-use comove::replay::{Replay, ReplayConfig, ReplayContent, ReplayState, Sample, SampleId, TimeRange};
+use comove::replay::{
+    Replay, ReplayConfig, ReplayContent, ReplayState, Sample, SampleId, StoredSamples, TimeRange,
+};
 use comove::train::{
     BatchSource, DeviceChoice, EndReason, NoData, SampleOutcome, TrainConfig, TrainEvent, TrainerParts, spawn,
 };

@@ -98,7 +98,7 @@ fn a_snapshot_comes_back_whole_and_latest_points_to_the_newest() {
     assert_eq!(consistent_step(&root.path().join("00000005")), 5);
     let manifest = verify(root.path()).unwrap();
     let expected = snapshot(100);
-    assert_eq!(manifest.format_version, 2);
+    assert_eq!(manifest.format_version, 3);
     assert_eq!(manifest.comove_version, env!("CARGO_PKG_VERSION"));
     assert_eq!(manifest.created_unix, 1_700_000_000);
     assert_eq!(manifest.model, expected.model_config);
@@ -199,7 +199,7 @@ fn a_manifest_of_a_later_format_says_so() {
     let text = fs::read_to_string(&path).unwrap();
     fs::write(
         &path,
-        text.replace("\"format_version\": 2", "\"format_version\": 9, \"news\": 1"),
+        text.replace("\"format_version\": 3", "\"format_version\": 9, \"news\": 1"),
     )
     .unwrap();
     let told = show(root.path()).unwrap_err().to_string();

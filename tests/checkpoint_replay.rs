@@ -12,7 +12,9 @@ use comove::checkpoint::{
 };
 use comove::ingest::StreamName;
 use comove::model::{NormKind, Preset};
-use comove::replay::{Replay, ReplayConfig, Sample, SampleId, TimeRange};
+use comove::replay::{
+    InsertRefused, Replay, ReplayConfig, Sample, SampleId, SpillConfig, SpillFolder, StoredSamples, TimeRange,
+};
 use comove::window::{FrameSize, SampleSpec};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -84,7 +86,7 @@ fn snapshot(step: u64, replay: &Replay, loss: f64) -> Snapshot {
         let of_stream = content
             .samples
             .iter()
-            .filter(|sample| sample.stream.as_str() == stream);
+            .filter(|sample| sample.stream().as_str() == stream);
         serde_json::json!({ "samples": of_stream.count() })
     };
     Snapshot {
@@ -125,7 +127,17 @@ fn packs(root: &Path) -> Vec<(String, u64)> {
 }
 
 fn stored(root: &Path, step: u64) -> Vec<Arc<Sample>> {
-    load_samples(&root.join(format!("{step:08}"))).unwrap().unwrap().0
+    in_memory(load_samples(&root.join(format!("{step:08}"))).unwrap().unwrap())
+}
+
+fn in_memory(stored: StoredSamples) -> Vec<Arc<Sample>> {
+    let samples = stored.samples.iter().map(|sample| sample.load().unwrap());
+    samples.collect()
+}
+
+fn content(replay: &Replay) -> Vec<Arc<Sample>> {
+    let samples = replay.export(false, || {}).samples;
+    samples.iter().map(|sample| sample.load().unwrap()).collect()
 }
 
 #[test]
@@ -138,7 +150,7 @@ fn samples_come_back_as_they_were_and_a_resumed_replay_draws_the_same() {
         first.sample_batch(2, std::time::Duration::ZERO).unwrap();
     }
     folder.write(&snapshot(1, &first, 1.0)).unwrap();
-    assert_eq!(stored(root.path(), 1), first.export(false, || {}).samples);
+    assert_eq!(stored(root.path(), 1), content(&first));
     verify(root.path()).unwrap();
 
     let from = load_for_resume(root.path()).unwrap();
@@ -216,7 +228,7 @@ fn a_snapshot_writes_only_new_samples_and_the_disk_holds_at_most_twice_of_what_m
         "{written} bytes for {} samples",
         30 * 7
     );
-    assert_eq!(stored(root.path(), 30), replay.export(false, || {}).samples);
+    assert_eq!(stored(root.path(), 30), content(&replay));
     // Only the newest has them; all are whole.
     let has_replay: Vec<_> = list(root.path())
         .unwrap()
@@ -243,7 +255,7 @@ fn a_run_that_goes_on_does_not_write_again_what_it_took_over() {
         .take_samples(&root.path().join("00000001"))
         .unwrap()
         .unwrap();
-    assert_eq!(taken.0.len(), 20);
+    assert_eq!(taken.samples.len(), 20);
     fill(&first, "a", 20..22);
     folder.write(&snapshot(2, &first, 1.0)).unwrap();
     let packs = packs(root.path());
@@ -356,4 +368,177 @@ fn a_forgotten_stream_is_gone_from_the_disk_and_every_checkpoint_that_learned_fr
         assert!(!bytes.windows(clip.len()).any(|window| window == clip));
     }
     assert!(folder.forget("nobody", 0).unwrap().marked.is_empty());
+}
+
+/// A replay with room for 8 samples in memory and some 50 on disk.
+fn with_disk(spill: &Path) -> Replay {
+    let spill_config = SpillConfig {
+        dir: None,
+        capacity: bytesize::ByteSize(60 * 12_288),
+        segment_size: bytesize::ByteSize(8 * 12_288),
+    };
+    let config = ReplayConfig {
+        capacity: bytesize::ByteSize(8 * sample("a", 0).bytes() as u64),
+        min_samples: 1,
+        tolerance: Some(1e12),
+        ..ReplayConfig::default()
+    };
+    let folder = SpillFolder::open(spill, &spill_config, &SPEC).unwrap();
+    Replay::with_spill(&config, 2, ChaCha8Rng::seed_from_u64(1), folder).unwrap()
+}
+
+fn fill_to_disk(replay: &Replay, stream: &str, numbers: std::ops::Range<u64>) {
+    for number in numbers {
+        while replay.try_insert(sample(stream, number)) == Err(InsertRefused::SpillBehind) {
+            assert!(replay.spill_one());
+        }
+    }
+}
+
+fn spill_files(spill: &Path) -> usize {
+    let names = fs::read_dir(spill)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name());
+    names
+        .filter(|name| name.to_str().unwrap().ends_with(".spill"))
+        .count()
+}
+
+#[test]
+fn samples_on_disk_are_named_where_they_are_and_stay_until_no_snapshot_names_them() {
+    let root = tempfile::tempdir().unwrap();
+    let spill = root.path().join("spill");
+    let replay = with_disk(&spill);
+    let folder = CheckpointFolder::open(root.path()).unwrap();
+    folder.hold_slots(replay.spill_folder().unwrap()).unwrap();
+    fill_to_disk(&replay, "a", 0..40);
+    folder.write(&snapshot(1, &replay, 1.0)).unwrap();
+    let of_first = content(&replay);
+    assert_eq!(of_first.len(), 40);
+    // Only what is in memory is copied.
+    let packed: u64 = packs(root.path()).iter().map(|(_, bytes)| bytes).sum();
+    assert!(packed < 9 * sample("a", 0).bytes() as u64, "{packed}");
+    verify(root.path()).unwrap();
+    // More than the spare slots of it is to be evicted: what has no free slot then is let go and counted.
+    fill_to_disk(&replay, "b", 100..300);
+    let lost = replay.snapshot().spill.unwrap().lost;
+    assert!(lost[4] > 0 && lost[..4] == [0; 4], "{lost:?}");
+    assert!(replay.by_stream()[&StreamName::new("a").unwrap()] < 40);
+    assert_eq!(stored(root.path(), 1), of_first);
+
+    folder.write(&snapshot(2, &replay, 1.0)).unwrap();
+    folder.prune(KEEP).unwrap();
+    assert_eq!(stored(root.path(), 2), content(&replay));
+    fill_to_disk(&replay, "b", 300..305);
+    let later = replay.snapshot().spill.unwrap().lost;
+    assert_eq!(later, lost, "what only the first snapshot named is free");
+    assert!(spill_files(&spill) <= 7);
+}
+
+#[test]
+fn a_killed_run_goes_on_with_its_samples_on_disk_and_draws_the_same() {
+    let root = tempfile::tempdir().unwrap();
+    let spill = root.path().join("spill");
+    let begin = || {
+        let replay = with_disk(&spill);
+        let folder = CheckpointFolder::open(root.path()).unwrap();
+        folder.hold_slots(replay.spill_folder().unwrap()).unwrap();
+        (replay, folder)
+    };
+    let go_on = |replay: &Replay, numbers: std::ops::Range<u64>| -> Vec<Arc<Sample>> {
+        let each = |number| {
+            fill_to_disk(replay, "a", number..number + 1);
+            replay.sample_batch(2, std::time::Duration::ZERO).unwrap()
+        };
+        numbers.flat_map(each).collect()
+    };
+    let (first, folder) = begin();
+    fill_to_disk(&first, "a", 0..70);
+    folder.write(&snapshot(1, &first, 1.0)).unwrap();
+    let then = content(&first);
+    // How far it came afterwards does not matter, what it wrote over least of all.
+    let drawn = go_on(&first, 70..90);
+    drop((first, folder));
+
+    let (resumed, folder) = begin();
+    let from = load_for_resume(root.path()).unwrap();
+    let taken = folder.take_samples(&from.path).unwrap().unwrap();
+    assert_eq!(taken.missing, 0);
+    resumed.import(from.replay.unwrap(), Some(taken));
+    assert_eq!(content(&resumed), then);
+    assert_eq!(go_on(&resumed, 70..90), drawn);
+    folder.write(&snapshot(2, &resumed, 1.0)).unwrap();
+    assert_eq!(stored(root.path(), 2), content(&resumed));
+    drop((resumed, folder));
+
+    // A file is gone: its samples are missing, the others are there.
+    let gone = fs::read_dir(&spill)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .find(|path| path.extension().is_some_and(|ending| ending == "spill"));
+    fs::remove_file(gone.unwrap()).unwrap();
+    assert!(
+        verify(root.path())
+            .unwrap_err()
+            .to_string()
+            .contains("no segment")
+    );
+    let (resumed, folder) = begin();
+    let from = load_for_resume(root.path()).unwrap();
+    let taken = folder.take_samples(&from.path).unwrap().unwrap();
+    let missing = taken.missing;
+    assert!((1..=8).contains(&missing), "{missing}");
+    let left = taken.samples.len();
+    resumed.import(from.replay.unwrap(), Some(taken));
+    let now = resumed.snapshot();
+    assert_eq!((now.samples, now.spill.unwrap().lost[2]), (left, missing));
+    go_on(&resumed, 90..120);
+}
+
+#[test]
+fn a_forgotten_stream_is_wiped_from_the_disk_while_a_run_goes_on_and_when_none_does() {
+    let marked = [0xd7; 64];
+    let private = |number: u64| {
+        let mut sample = sample("a", number);
+        sample.clip = [&marked[..], &sample.clip[64..]].concat();
+        sample
+    };
+    let root = tempfile::tempdir().unwrap();
+    let spill = root.path().join("spill");
+    let traces = || {
+        let files = fs::read_dir(&spill)
+            .unwrap()
+            .map(|entry| fs::read(entry.unwrap().path()).unwrap());
+        let count = |bytes: Vec<u8>| bytes.windows(64).filter(|window| *window == marked).count();
+        files.map(count).sum::<usize>()
+    };
+    for running in [true, false] {
+        let replay = with_disk(&spill);
+        let folder = CheckpointFolder::open(root.path()).unwrap();
+        folder.hold_slots(replay.spill_folder().unwrap()).unwrap();
+        for number in 0..40 {
+            while replay.try_insert(private(number)) == Err(InsertRefused::SpillBehind) {
+                assert!(replay.spill_one());
+            }
+            fill_to_disk(&replay, "b", 100 + number..101 + number);
+        }
+        folder.write(&snapshot(1, &replay, 1.0)).unwrap();
+        assert!(traces() > 5);
+        let folder = match running {
+            true => {
+                replay.forget(&StreamName::new("a").unwrap()).unwrap();
+                folder
+            }
+            false => {
+                drop((replay, folder));
+                CheckpointFolder::open(root.path()).unwrap()
+            }
+        };
+        let forgot = folder.forget("a", 1_800_000_000).unwrap();
+        assert!(forgot.samples > 5 && forgot.marked == [1], "{forgot:?}");
+        assert_eq!(traces(), 0, "running: {running}");
+        let left = stored(root.path(), 1);
+        assert!(!left.is_empty() && left.iter().all(|sample| sample.stream.as_str() == "b"));
+        verify(root.path()).unwrap();
+    }
 }

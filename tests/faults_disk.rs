@@ -126,3 +126,36 @@ fn a_folder_that_cannot_be_written_to_is_refused_before_anything_starts() {
         "exit code 1 before anything starts, the message names the file",
     );
 }
+
+#[test]
+fn a_disk_that_fills_under_replays_samples_costs_those_and_training_goes_on() {
+    let place = Place::new();
+    let script = r#"
+        mount -t tmpfs -o size=1m none "$DISK"
+        { sed 's/min_samples = 4/min_samples = 4\ncapacity = "2 MiB"/' "$CONFIG"
+          printf '[replay.spill]\ndir = "%s"\ncapacity = "8 MiB"\nsegment_size = "4 MiB"\n' "$DISK"; } > "$CONFIG.spill.toml"
+        "$COMOVE" run -c "$CONFIG.spill.toml" "$PATTERNS" --max-steps 12
+        "$COMOVE" checkpoint verify "$CHECKPOINTS"
+    "#;
+    let Some(ended) = with_disk(&place, script) else {
+        return;
+    };
+    assert!(ended.status.success(), "{ended:?}");
+    let told =
+        ended.logged("samples of replay cannot be written to disk: training goes on with those in memory");
+    assert!(
+        told.len() == 1
+            && told[0]["error"]
+                .as_str()
+                .unwrap()
+                .contains("No space left on device"),
+        "{ended:?}"
+    );
+    assert!(ended.stdout.contains("step 12,"), "{ended:?}");
+    row(
+        "disk full under replay's samples on disk",
+        None,
+        "samples that memory has no room for, counted",
+        "training goes on with the samples in memory and those already on disk; another write is tried every 30 s",
+    );
+}

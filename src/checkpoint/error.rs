@@ -1,6 +1,7 @@
 use std::{io, path::PathBuf};
 
 use crate::model::ModelError;
+use crate::replay::SpillError;
 
 /// Why a snapshot could not be written or read. Each names the file.
 #[derive(Debug, thiserror::Error)]
@@ -95,6 +96,9 @@ pub enum CheckpointError {
         /// What went wrong.
         reason: String,
     },
+    /// Samples of replay on disk.
+    #[error(transparent)]
+    Spill(#[from] SpillError),
     /// The thread that writes snapshots is gone.
     #[error("the snapshot writer has stopped")]
     WriterStopped,

@@ -4,6 +4,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::held_slots::HeldSlots;
 use super::manifest::{MANIFEST_FILE, Manifest, SAMPLES_FILE};
 use super::sample_packs::{PACKS, SamplePacks};
 use super::write::sync_folder;
@@ -22,6 +23,7 @@ pub(super) const PRUNED: &str = ".pruned";
 pub struct CheckpointFolder {
     root: PathBuf,
     packs: Mutex<SamplePacks>,
+    pub(super) held: Mutex<Option<HeldSlots>>,
     _lock: File,
 }
 
@@ -90,6 +92,7 @@ impl CheckpointFolder {
         let folder = Self {
             root: root.to_owned(),
             packs: Mutex::new(SamplePacks::of(root)),
+            held: Mutex::new(None),
             _lock: lock,
         };
         folder.recover()?;

@@ -16,15 +16,17 @@ pub struct Forgot {
 }
 
 impl CheckpointFolder {
-    /// Deletes a stream's samples, and marks the snapshots that learned from it. Each is replaced by a changed copy of itself, whole,
+    /// Deletes a stream's samples, those in replay's folder of slots too, and marks the snapshots that learned from it. Each is replaced by a changed copy of itself, whole,
     /// so that its manifest holds and a kill at any moment leaves the one or the other.
     ///
-    /// What was learned stays in the networks, and the disk may still hold the deleted bytes until it uses their place again.
+    /// What was learned stays in the networks, and the disk may still hold the bytes of deleted files until it uses their place again;
+    /// slots are wiped.
     ///
     /// # Errors
     /// Whatever the file system refuses. Snapshots done by then stay so; to do it again does the rest.
     pub fn forget(&self, stream: &str, now_unix: u64) -> Result<Forgot, CheckpointError> {
         let mut forgot = Forgot::default();
+        self.open_slots()?;
         for one in list(self.root())? {
             let Listed {
                 step, path, manifest, ..
@@ -32,6 +34,7 @@ impl CheckpointFolder {
             forgot.samples += self.forget_in(step, &path, manifest?, stream, now_unix, &mut forgot.marked)?;
         }
         self.collect_packs()?;
+        self.wipe_free_slots()?;
         Ok(forgot)
     }
 
@@ -88,6 +91,7 @@ impl CheckpointFolder {
         write_manifest(&partial, &manifest)?;
         self.put_in_place(&partial, step)?;
         self.clear_replaced(step)?;
+        self.let_slots_go(step, stream);
         marked.push(step);
         Ok(held)
     }

@@ -2,6 +2,7 @@ use std::{collections::BTreeMap, fs, path::Path, path::PathBuf, sync::Arc};
 
 use tch::{Device, Tensor};
 
+use super::held_slots::read_slots;
 use super::manifest::{
     AVERAGE_FILE, FileEntry, MANIFEST_FILE, MODEL_FILE, Manifest, OPTIMIZER_FILE, REPLAY_FILE, SAMPLES_FILE,
     STATE_FILE, STATISTICS_FILE, sha256,
@@ -11,7 +12,7 @@ use super::sample_packs::{PACKS, SamplePacks};
 use super::tensor_file::decode;
 use super::{CheckpointError, CheckpointFolder, resolve};
 use crate::model::{Average, Model};
-use crate::replay::{PolicyState, ReplayState, Sample};
+use crate::replay::{ReplayState, StoredSample, StoredSamples};
 
 /// What a run goes on from. Everything was verified.
 #[derive(Debug)]
@@ -34,9 +35,6 @@ pub struct Resumable {
     pub replay: Option<ReplayState>,
 }
 
-/// Replay's samples, oldest first, and what the policies know about them.
-pub type StoredSamples = (Vec<Arc<Sample>>, PolicyState);
-
 /// A snapshot's manifest, sealed as it was written. The other files are not read.
 pub fn show(path: &Path) -> Result<Manifest, CheckpointError> {
     let path = resolve(path)?.join(MANIFEST_FILE);
@@ -49,18 +47,43 @@ pub fn verify(path: &Path) -> Result<Manifest, CheckpointError> {
     let loaded = load_for_resume(path)?;
     if let Some((index, packs)) = samples_of(&loaded.path)? {
         packs.verify(&index)?;
+        let root = loaded.path.parent().unwrap_or(Path::new(""));
+        read_slots(&index, root, &loaded.path.join(SAMPLES_FILE), &mut |read| {
+            read?;
+            Ok(())
+        })?;
     }
     Ok(loaded.manifest)
 }
 
-/// Replay's samples in a snapshot, every byte checked. `None` where it has none: newer snapshots do, they could not be written,
+/// Replay's samples in a snapshot, every byte checked, all in memory. Those that replay had on disk itself may be missing, which is
+/// counted. `None` where it has none: newer snapshots do, they could not be written,
 /// or the snapshot was taken away from its folder without them.
 pub fn load_samples(snapshot: &Path) -> Result<Option<StoredSamples>, CheckpointError> {
     let Some((index, packs)) = samples_of(snapshot)? else {
         return Ok(None);
     };
-    let samples = packs.load(&index, &snapshot.join(SAMPLES_FILE))?;
-    Ok(Some((samples, index.policies)))
+    let index_path = snapshot.join(SAMPLES_FILE);
+    let samples = packs.load(&index, &index_path)?;
+    let mut samples: Vec<_> = samples.into_iter().map(StoredSample::Memory).collect();
+    let root = snapshot.parent().unwrap_or(Path::new(""));
+    read_slots(&index, root, &index_path, &mut |read| {
+        if let Ok(sample) = read {
+            samples.push(StoredSample::Memory(Arc::new(sample)));
+        }
+        Ok(())
+    })?;
+    Ok(Some(stored(samples, index)))
+}
+
+/// The samples of an index as far as they are there.
+fn stored(mut samples: Vec<StoredSample>, index: SampleIndex) -> StoredSamples {
+    samples.sort_by_key(StoredSample::id);
+    StoredSamples {
+        missing: index.samples.len().saturating_sub(samples.len()) as u64,
+        samples,
+        policies: index.policies,
+    }
 }
 
 fn samples_of(snapshot: &Path) -> Result<Option<(SampleIndex, SamplePacks)>, CheckpointError> {
@@ -85,7 +108,8 @@ pub(super) fn sample_index(snapshot: &Path) -> Result<Option<SampleIndex>, Check
 }
 
 impl CheckpointFolder {
-    /// As [`load_samples`], by the run that goes on with them: its next snapshot writes only what is new.
+    /// As [`load_samples`], by the run that goes on with them: its next snapshot writes only what is new. What replay had on disk
+    /// stays there, to be checked when it is read, and is missing where [`Self::hold_slots`] did not find it.
     pub fn take_samples(&self, snapshot: &Path) -> Result<Option<StoredSamples>, CheckpointError> {
         let Some(index) = sample_index(snapshot)? else {
             return Ok(None);
@@ -94,9 +118,11 @@ impl CheckpointFolder {
             return load_samples(snapshot);
         }
         let mut packs = self.packs();
-        let samples = packs.load(&index, &snapshot.join(SAMPLES_FILE))?;
+        let in_packs = packs.load(&index, &snapshot.join(SAMPLES_FILE))?;
         packs.adopt(&index);
-        Ok(Some((samples, index.policies)))
+        let mut samples: Vec<_> = in_packs.into_iter().map(StoredSample::Memory).collect();
+        samples.extend(self.held_of(show(snapshot)?.step));
+        Ok(Some(stored(samples, index)))
     }
 }
 

@@ -7,7 +7,7 @@ use super::CheckpointError;
 use crate::model::ModelConfig;
 
 /// The version of everything in a snapshot's folder. Rises when an older comove could not read it, or would read it wrongly.
-pub(super) const FORMAT_VERSION: u32 = 2;
+pub(super) const FORMAT_VERSION: u32 = 3;
 
 /// The oldest version that is read: what it lacks has a meaning.
 const OLDEST_VERSION: u64 = 1;

@@ -6,7 +6,8 @@
 //! its own, so that training goes on meanwhile.
 //!
 //! Replay's samples lie beside the snapshots, in packs that are written once and shared (`DIR/replay/`); a snapshot writes what
-//! is new since the last one, before anything else, and packs that no snapshot names are deleted after everything else.
+//! is new since the last one, before anything else, and packs that no snapshot names are deleted after everything else. Samples that
+//! replay has on disk itself are named where they are, and held there while a kept snapshot names them.
 
 mod config;
 mod error;
@@ -14,6 +15,7 @@ mod export;
 mod export_card;
 mod folder;
 mod forget;
+mod held_slots;
 mod load;
 mod manifest;
 mod retention;
@@ -28,9 +30,9 @@ pub use error::CheckpointError;
 pub use export::{EXPORTED_CARD, EXPORTED_SCRIPT, EXPORTED_TENSORS, Exported, export};
 pub use folder::{CheckpointFolder, Listed, list, resolve};
 pub use forget::Forgot;
-pub use load::{Resumable, StoredSamples, load_for_resume, load_samples, load_weights, show, verify};
+pub use load::{Resumable, load_for_resume, load_samples, load_weights, show, verify};
 pub use manifest::{FileEntry, Forgotten, Manifest};
 pub use retention::{Retention, newest_first, pin};
 pub use tensor_file::NamedTensor;
 pub use write::{Snapshot, Written};
-pub use writer::{SnapshotWriter, WriteJob, WriteOutcome};
+pub use writer::{ForgetJob, SnapshotWriter, WriteJob, WriteOutcome};

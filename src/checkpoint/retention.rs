@@ -112,18 +112,24 @@ impl CheckpointFolder {
         self.collect_packs()
     }
 
-    /// Deletes the packs of samples that no snapshot names. Does nothing where an index cannot be read: it may name them.
+    /// Deletes the packs of samples that no snapshot names, and lets such slots go. Does nothing where an index cannot be read: it may name them.
     pub(super) fn collect_packs(&self) -> Result<(), CheckpointError> {
         let mut indices = Vec::new();
+        let mut steps = BTreeSet::new();
         for one in list(self.root())? {
             match load::sample_index(&one.path) {
-                Ok(index) => indices.extend(index),
+                Ok(None) => {}
+                Ok(Some(index)) => {
+                    indices.push(index);
+                    steps.insert(one.step);
+                }
                 Err(error) => {
                     tracing::warn!(%error, "samples of replay that no checkpoint needs are left on disk");
                     return Ok(());
                 }
             }
         }
-        self.packs().collect(&indices)
+        self.packs().collect(&indices)?;
+        self.hold_only(&steps)
     }
 }

@@ -1,10 +1,10 @@
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::CheckpointError;
 use crate::ingest::StreamName;
-use crate::replay::{PolicyState, Sample, SampleId, TimeRange};
+use crate::replay::{PolicyState, Sample, SampleHead, SampleId, SlotPlace, TimeRange, sample_of};
 use crate::window::SampleSpec;
 
 /// `samples.json` of a snapshot: what replay held, and where its pictures and motion are. Only the newest snapshots have it.
@@ -15,6 +15,9 @@ pub(super) struct SampleIndex {
     pub policies: PolicyState,
     /// The shape of every sample; none where there is none.
     pub spec: Option<SampleSpec>,
+    /// Replay's folder of slots, if any of the samples is there; relative where it is in the folder of snapshots.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spill: Option<PathBuf>,
     /// Oldest first.
     pub samples: Vec<IndexedSample>,
 }
@@ -33,10 +36,36 @@ pub(super) struct IndexedSample {
     /// First and last, nanoseconds since the Unix epoch.
     pub arrival_unix_ns: (u64, u64),
     pub frame_rate: Option<f32>,
-    pub at: PackPlace,
+    pub at: SamplePlace,
 }
 
 /// Where a sample's pictures and motion are.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub(super) enum SamplePlace {
+    /// In a pack.
+    Pack(PackPlace),
+    /// In replay's folder of slots.
+    Slot(SlotPlace),
+}
+
+impl SamplePlace {
+    pub fn in_pack(&self) -> Option<&PackPlace> {
+        match self {
+            Self::Pack(place) => Some(place),
+            Self::Slot(_) => None,
+        }
+    }
+
+    pub fn in_slot(&self) -> Option<SlotPlace> {
+        match self {
+            Self::Pack(_) => None,
+            Self::Slot(place) => Some(*place),
+        }
+    }
+}
+
+/// Where a sample is in a pack.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PackPlace {
@@ -49,106 +78,49 @@ pub(super) struct PackPlace {
     pub sha256: String,
 }
 
-/// The tensors of one sample in the order in which they lie in a pack: name, type, shape, bytes.
-pub(super) struct SampleLayout {
-    pub parts: [(&'static str, &'static str, Vec<usize>, usize); 4],
-}
-
-impl SampleLayout {
-    pub fn of(spec: &SampleSpec) -> Self {
-        let sides = |size: crate::window::FrameSize| [size.height as usize, size.width as usize];
-        let ([height, width], [rows, columns]) = (sides(spec.frame_size), sides(spec.motion_size));
-        let (frames, maps) = (spec.clip_frames as usize, spec.target_frames as usize);
-        let part = |name, dtype, shape: Vec<usize>, value_bytes: usize| {
-            let bytes = shape.iter().product::<usize>() * value_bytes;
-            (name, dtype, shape, bytes)
-        };
-        // The wider type first: every value is then aligned.
-        Self {
-            parts: [
-                part("target", "I16", vec![maps, 2, rows, columns], 2),
-                part(
-                    "negatives",
-                    "I16",
-                    vec![spec.hard_negatives as usize, maps, 2, rows, columns],
-                    2,
-                ),
-                part("key_frame", "U8", vec![height, width, 3], 1),
-                part("clip", "U8", vec![frames, height, width, 3], 1),
-            ],
-        }
-    }
-
-    pub fn bytes(&self) -> usize {
-        self.parts.iter().map(|(_, _, _, bytes)| bytes).sum()
-    }
-}
-
-/// A sample's pictures and motion as they lie in a pack, little-endian.
-pub(super) fn record_of(sample: &Sample) -> Vec<u8> {
-    let motion = sample.target.iter().chain(&sample.negatives);
-    let mut record: Vec<u8> = motion.flat_map(|value| value.to_le_bytes()).collect();
-    record.extend_from_slice(&sample.key_frame);
-    record.extend_from_slice(&sample.clip);
-    record
-}
-
 impl IndexedSample {
-    pub fn new(sample: &Sample, at: PackPlace) -> Self {
+    pub fn new(head: &SampleHead, at: SamplePlace) -> Self {
         let pair = |range: TimeRange| (range.first_ns, range.last_ns);
         Self {
-            id: sample.id.0,
-            stream: sample.stream.to_string(),
-            segment: sample.segment,
-            source: (sample.source_width, sample.source_height),
-            pts_ns: sample.pts.map(pair),
-            arrival_unix_ns: pair(sample.arrival),
-            frame_rate: sample.frame_rate,
+            id: head.id.0,
+            stream: head.stream.to_string(),
+            segment: head.segment,
+            source: (head.source_width, head.source_height),
+            pts_ns: head.pts.map(pair),
+            arrival_unix_ns: pair(head.arrival),
+            frame_rate: head.frame_rate,
             at,
         }
     }
 
-    /// The sample, from its record.
-    pub fn sample(&self, spec: SampleSpec, record: &[u8], index: &Path) -> Result<Sample, CheckpointError> {
-        let corrupt = |reason: String| CheckpointError::Manifest {
-            path: index.to_owned(),
-            reason: format!("sample {}: {reason}", self.id),
-        };
-        let layout = SampleLayout::of(&spec);
-        if record.len() != layout.bytes() {
-            return Err(corrupt(format!(
-                "it has {} bytes, its shape {}",
-                record.len(),
-                layout.bytes()
-            )));
-        }
+    /// What the index says of it.
+    pub fn head(&self, spec: SampleSpec, index: &Path) -> Result<SampleHead, CheckpointError> {
         let stream = StreamName::new(&self.stream)
-            .ok_or_else(|| corrupt(format!("`{}` is no name of a stream", self.stream)))?;
+            .ok_or_else(|| self.corrupt(index, &format!("`{}` is no name of a stream", self.stream)))?;
         let range = |(first_ns, last_ns)| TimeRange { first_ns, last_ns };
-        let [target, negatives, key_frame, _] = layout.parts.map(|(_, _, _, bytes)| bytes);
-        let (target, rest) = record.split_at(target);
-        let (negatives, rest) = rest.split_at(negatives);
-        let (key_frame, clip) = rest.split_at(key_frame);
-        let motion = |bytes: &[u8]| {
-            let values = bytes.chunks_exact(2);
-            values
-                .map(|pair| i16::from_le_bytes([pair[0], pair[1]]))
-                .collect()
-        };
-        Ok(Sample {
+        Ok(SampleHead {
             id: SampleId(self.id),
             stream,
             segment: self.segment,
             spec,
             source_width: self.source.0,
             source_height: self.source.1,
-            key_frame: key_frame.to_vec(),
-            clip: clip.to_vec(),
-            target: motion(target),
-            negatives: motion(negatives),
             pts: self.pts_ns.map(range),
             arrival: range(self.arrival_unix_ns),
             frame_rate: self.frame_rate,
         })
+    }
+
+    /// The sample, from its record.
+    pub fn sample(&self, spec: SampleSpec, record: &[u8], index: &Path) -> Result<Sample, CheckpointError> {
+        let head = self.head(spec, index)?;
+        sample_of(&head, record).map_err(|error| self.corrupt(index, &error.to_string()))
+    }
+
+    fn corrupt(&self, index: &Path, reason: &str) -> CheckpointError {
+        CheckpointError::Manifest {
+            path: index.to_owned(),
+            reason: format!("sample {}: {reason}", self.id),
+        }
     }
 }

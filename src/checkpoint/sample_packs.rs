@@ -9,9 +9,9 @@ use serde_json::json;
 
 use super::CheckpointError;
 use super::manifest::sha256;
-use super::sample_index::{IndexedSample, PackPlace, SampleIndex, SampleLayout, record_of};
+use super::sample_index::{IndexedSample, PackPlace, SampleIndex, SamplePlace};
 use super::write::sync_folder;
-use crate::replay::{PolicyState, ReplayContent, Sample};
+use crate::replay::{PolicyState, ReplayContent, Sample, SampleLayout, StoredSample, record_of};
 use crate::window::SampleSpec;
 
 /// The folder of packs beside the snapshots.
@@ -23,7 +23,7 @@ const PACK_BYTES: usize = 256 << 20;
 /// Ending of a pack that is being written.
 const PARTIAL: &str = ".partial";
 
-/// Samples of replay on disk, in packs that are written once and never changed: a safetensors file each, with the tensors
+/// The samples that replay has in memory, on disk, in packs that are written once and never changed: a safetensors file each, with the tensors
 /// `ID.target`, `ID.negatives`, `ID.key_frame` and `ID.clip` of each sample. A snapshot writes the samples that are new since the
 /// last one, and again those of packs of which more than half is gone; so the packs of one snapshot take at most twice the bytes
 /// of its samples.
@@ -73,18 +73,19 @@ impl SamplePacks {
 
     /// Takes note of the samples that a run goes on with: they need not be written again.
     pub fn adopt(&mut self, index: &SampleIndex) {
-        let places = index.samples.iter().map(|sample| (sample.id, sample.at.clone()));
+        let places = index
+            .samples
+            .iter()
+            .filter_map(|sample| Some((sample.id, sample.at.in_pack()?.clone())));
         self.places = places.collect();
     }
 
-    /// Brings every sample to disk, and tells where they are.
+    /// Brings every sample in memory to disk, and tells where all are.
     pub fn save(&mut self, content: &ReplayContent) -> Result<SampleIndex, CheckpointError> {
         let packs = self.packs()?;
         let mut living: HashMap<u64, u64> = HashMap::new();
-        let known = content
-            .samples
-            .iter()
-            .filter_map(|sample| self.places.get(&sample.id.0));
+        let in_memory = || content.samples.iter().filter_map(StoredSample::in_memory);
+        let known = in_memory().filter_map(|sample| self.places.get(&sample.id.0));
         for place in known {
             *living.entry(place.pack).or_default() += place.bytes;
         }
@@ -92,9 +93,9 @@ impl SamplePacks {
             let size = packs.get(&place.pack).copied();
             size.is_some_and(|size| 2 * living.get(&place.pack).copied().unwrap_or(0) >= size)
         };
-        let mut places = HashMap::with_capacity(content.samples.len());
+        let mut places = HashMap::new();
         let mut missing: Vec<&Arc<Sample>> = Vec::new();
-        for sample in &content.samples {
+        for sample in in_memory() {
             match self.places.get(&sample.id.0).filter(|place| stays(place)) {
                 Some(place) => drop(places.insert(sample.id.0, place.clone())),
                 None => missing.push(sample),
@@ -110,12 +111,16 @@ impl SamplePacks {
             number += 1;
         }
         let samples = content.samples.iter().filter_map(|sample| {
-            let place = places.get(&sample.id.0)?;
-            Some(IndexedSample::new(sample, place.clone()))
+            let at = match sample {
+                StoredSample::Memory(sample) => SamplePlace::Pack(places.get(&sample.id.0)?.clone()),
+                StoredSample::Disk(spilled) => SamplePlace::Slot(spilled.at()),
+            };
+            Some(IndexedSample::new(&sample.head(), at))
         });
         let index = SampleIndex {
             policies: content.policies.clone(),
-            spec: content.samples.first().map(|sample| sample.spec),
+            spec: content.samples.first().map(|sample| sample.head().spec),
+            spill: None,
             samples: samples.collect(),
         };
         self.places = places;
@@ -148,9 +153,9 @@ impl SamplePacks {
         written
     }
 
-    /// The samples of an index, every byte checked.
+    /// The samples of an index that are in packs, every byte checked.
     pub fn load(&self, index: &SampleIndex, index_path: &Path) -> Result<Vec<Arc<Sample>>, CheckpointError> {
-        let mut samples = Vec::with_capacity(index.samples.len());
+        let mut samples = Vec::new();
         self.read(index, &mut |indexed, spec, record| {
             samples.push(Arc::new(indexed.sample(spec, &record, index_path)?));
             Ok(())
@@ -158,7 +163,7 @@ impl SamplePacks {
         Ok(samples)
     }
 
-    /// Reads and checks every byte of an index's samples.
+    /// Reads and checks every byte of an index's samples in packs.
     pub fn verify(&self, index: &SampleIndex) -> Result<(), CheckpointError> {
         self.read(index, &mut |_, _, _| Ok(()))
     }
@@ -169,7 +174,9 @@ impl SamplePacks {
             return Ok(());
         };
         for indexed in &index.samples {
-            let at = &indexed.at;
+            let Some(at) = indexed.at.in_pack() else {
+                continue;
+            };
             let (_, file, path) = match open.take().filter(|(pack, _, _)| *pack == at.pack) {
                 Some(same) => open.insert(same),
                 None => {
@@ -211,7 +218,8 @@ impl SamplePacks {
     pub fn collect(&self, indices: &[SampleIndex]) -> Result<(), CheckpointError> {
         let named: HashSet<u64> = indices
             .iter()
-            .flat_map(|index| index.samples.iter().map(|sample| sample.at.pack))
+            .flat_map(|index| index.samples.iter().filter_map(|sample| sample.at.in_pack()))
+            .map(|at| at.pack)
             .collect();
         for number in self.packs()?.into_keys().filter(|number| !named.contains(number)) {
             let path = self.folder.join(pack_name(number));
@@ -305,14 +313,18 @@ pub(super) fn without(
         .samples
         .iter()
         .filter(|sample| !keep(sample))
-        .map(|sample| sample.at.pack)
+        .filter_map(|sample| sample.at.in_pack())
+        .map(|at| at.pack)
         .collect();
     let (moved, stay): (Vec<_>, Vec<_>) = index
         .samples
         .iter()
         .filter(|sample| keep(sample))
         .cloned()
-        .partition(|sample| touched.contains(&sample.at.pack));
+        .partition(|sample| {
+            let pack = sample.at.in_pack().map(|at| at.pack);
+            pack.is_some_and(|pack| touched.contains(&pack))
+        });
     let moved = SampleIndex {
         samples: moved,
         ..index.clone()
@@ -331,7 +343,7 @@ pub(super) fn without(
         .samples
         .into_iter()
         .filter_map(|sample| {
-            let at = places.get(&sample.id)?.clone();
+            let at = SamplePlace::Pack(places.get(&sample.id)?.clone());
             Some(IndexedSample { at, ..sample })
         })
         .chain(stay)
@@ -341,6 +353,7 @@ pub(super) fn without(
         // What the policies knew speaks of samples that are gone.
         policies: PolicyState::default(),
         spec: index.spec,
+        spill: index.spill.clone(),
         samples: left,
     })
 }

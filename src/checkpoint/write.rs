@@ -76,6 +76,7 @@ impl CheckpointFolder {
         let began = Instant::now();
         let partial = hidden(self.root(), snapshot.step, PARTIAL);
         let (index, replay_failed) = self.save_samples(snapshot);
+        let has_samples = index.is_some();
         let sequences = list(self.root())?;
         let sequences = sequences
             .iter()
@@ -85,6 +86,9 @@ impl CheckpointFolder {
             let path = self.put_in_place(&partial, snapshot.step)?;
             self.point_latest(&step_name(snapshot.step))?;
             self.clear_replaced(snapshot.step)?;
+            if has_samples && let Some(content) = &snapshot.replay {
+                self.hold_snapshot(snapshot.step, content);
+            }
             Ok(Written {
                 path,
                 step: snapshot.step,
@@ -107,7 +111,8 @@ impl CheckpointFolder {
         let Some(content) = snapshot.replay.as_ref().filter(|_| snapshot.save_samples) else {
             return (None, None);
         };
-        let saved = self.packs().save(content).and_then(|index| {
+        let saved = self.packs().save(content).and_then(|mut index| {
+            index.spill = self.sync_slots(content)?;
             serde_json::to_vec(&index).map_err(|error| CheckpointError::Manifest {
                 path: self.root().join(SAMPLES_FILE),
                 reason: error.to_string(),
@@ -182,7 +187,7 @@ fn write_files(
     let mut files = Vec::new();
     let mut write = |name: &str, content: &[u8]| {
         files.push(write_listed(folder, name, content)?);
-        Ok(())
+        Ok::<(), CheckpointError>(())
     };
     write(MODEL_FILE, &encode(&snapshot.model, &folder.join(MODEL_FILE))?)?;
     write(

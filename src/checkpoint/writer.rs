@@ -2,7 +2,8 @@ use std::{io, thread};
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 
-use super::{CheckpointError, CheckpointFolder, Retention, Snapshot, Written};
+use super::{CheckpointError, CheckpointFolder, Forgot, Retention, Snapshot, Written};
+use crate::ingest::StreamName;
 
 /// A snapshot to write.
 #[derive(Debug)]
@@ -24,11 +25,29 @@ pub struct WriteOutcome {
     pub pruned: Result<Vec<u64>, CheckpointError>,
 }
 
+/// A stream to forget.
+#[derive(Debug)]
+pub struct ForgetJob {
+    /// Its name.
+    pub stream: StreamName,
+    /// When it was asked for, seconds since the Unix epoch.
+    pub at_unix: u64,
+    /// Who waits for it.
+    pub reply: Sender<Result<Forgot, String>>,
+}
+
+#[derive(Debug)]
+enum Job {
+    Write(Box<WriteJob>),
+    Forget(ForgetJob),
+}
+
 /// Writes snapshots on a thread of its own, one at a time, in order.
 #[derive(Debug)]
 pub struct SnapshotWriter {
-    jobs: Option<Sender<WriteJob>>,
-    outcomes: Receiver<WriteOutcome>,
+    jobs: Option<Sender<Job>>,
+    /// None of a job that wrote no snapshot.
+    outcomes: Receiver<Option<WriteOutcome>>,
     thread: Option<thread::JoinHandle<()>>,
     under_way: usize,
 }
@@ -36,10 +55,33 @@ pub struct SnapshotWriter {
 impl SnapshotWriter {
     /// Starts the thread.
     pub fn start(folder: CheckpointFolder, retention: Retention) -> io::Result<Self> {
-        let (jobs, to_write) = bounded::<WriteJob>(1);
+        let (jobs, to_write) = bounded::<Job>(1);
         let (done, outcomes) = bounded(2);
         let work = move || {
             for job in to_write {
+                let job = match job {
+                    Job::Write(job) => job,
+                    Job::Forget(job) => {
+                        let forgot = folder.forget(job.stream.as_str(), job.at_unix);
+                        // Whoever asked may be gone; the log has it.
+                        match &forgot {
+                            Ok(forgot) => tracing::info!(
+                                stream = %job.stream,
+                                samples = forgot.samples,
+                                marked = ?forgot.marked,
+                                "a stream is forgotten in the checkpoints"
+                            ),
+                            Err(error) => {
+                                tracing::error!(stream = %job.stream, %error, "a stream could not be forgotten");
+                            }
+                        }
+                        let _ = job.reply.send(forgot.map_err(|error| error.to_string()));
+                        if done.send(None).is_err() {
+                            break;
+                        }
+                        continue;
+                    }
+                };
                 let step = job.snapshot.step;
                 let written = folder.write(&job.snapshot);
                 drop(job.snapshot);
@@ -56,7 +98,7 @@ impl SnapshotWriter {
                     written,
                     pruned,
                 };
-                if done.send(outcome).is_err() {
+                if done.send(Some(outcome)).is_err() {
                     break;
                 }
             }
@@ -80,12 +122,25 @@ impl SnapshotWriter {
         let Some(jobs) = self.jobs.as_ref().filter(|_| self.under_way == 0) else {
             return Err(job);
         };
-        match jobs.try_send(job) {
+        match jobs.try_send(Job::Write(Box::new(job))) {
             Ok(()) => {
                 self.under_way += 1;
                 Ok(())
             }
-            Err(TrySendError::Full(job) | TrySendError::Disconnected(job)) => Err(job),
+            Err(TrySendError::Full(Job::Write(job)) | TrySendError::Disconnected(Job::Write(job))) => {
+                Err(*job)
+            }
+            Err(_) => Ok(()),
+        }
+    }
+
+    /// Forgets a stream after what is under way.
+    pub fn forget(&mut self, job: ForgetJob) {
+        // A writer that is gone drops the job, and whoever waits for its answer sees that.
+        if let Some(jobs) = &self.jobs
+            && jobs.send(Job::Forget(job)).is_ok()
+        {
+            self.under_way += 1;
         }
     }
 
@@ -93,16 +148,17 @@ impl SnapshotWriter {
     pub fn poll(&mut self) -> Option<WriteOutcome> {
         let outcome = self.outcomes.try_recv().ok()?;
         self.under_way -= 1;
-        Some(outcome)
+        outcome
     }
 
-    /// Waits for what is under way.
+    /// Waits for what is under way: the snapshot, if it is one.
     pub fn wait(&mut self) -> Option<Result<WriteOutcome, CheckpointError>> {
         if self.under_way == 0 {
             return None;
         }
         self.under_way -= 1;
-        Some(self.outcomes.recv().map_err(|_| CheckpointError::WriterStopped))
+        let outcome = self.outcomes.recv().map_err(|_| CheckpointError::WriterStopped);
+        outcome.transpose()
     }
 }
 

@@ -25,7 +25,7 @@ use crate::checkpoint::CheckpointConfig;
 use crate::decode::DecodeConfig;
 use crate::ingest::{IngestConfig, SourceKind, StreamConfig, StreamName, resolve_streams};
 use crate::probe::ProbeConfig;
-use crate::replay::{ReplayConfig, Sample};
+use crate::replay::ReplayConfig;
 use crate::server::ServerConfig;
 use crate::telemetry::LogConfig;
 use crate::train::TrainConfig;
@@ -110,6 +110,11 @@ impl Config {
         let resolve = |path: &mut PathBuf| *path = folder.join(&*path);
         resolve(&mut self.checkpoint.dir);
         self.probe.dir.iter_mut().for_each(resolve);
+        let spill = self.replay.spill.as_mut();
+        spill
+            .and_then(|spill| spill.dir.as_mut())
+            .into_iter()
+            .for_each(resolve);
         self.ingest.pipelines.iter_mut().for_each(resolve);
         self.server.token_file.iter_mut().for_each(resolve);
         self.server.read_token_file.iter_mut().for_each(resolve);
@@ -128,10 +133,7 @@ impl Config {
         note(words(self.window.check(&self.train.preset.sample_spec())));
         note(words(self.replay.check(self.train.batch_size())));
         let spec = self.train.preset.sample_spec();
-        let sample_bytes = Sample::bytes_of(&spec);
-        note(words(
-            self.replay.check_capacity(self.train.batch_size(), sample_bytes),
-        ));
+        note(words(self.replay.check_capacity(self.train.batch_size(), &spec)));
         let streams = self.stream.iter().filter(|stream| stream.enabled).count();
         note(words(self.ingest.check_memory(streams, spec.needed_frames())));
         note(self.check_deterministic());

@@ -32,7 +32,10 @@ impl MotionNetwork {
     pub fn forward(&self, motion: &Tensor, pass: Pass) -> Result<Tensor, ModelError> {
         expect_shape("motion maps", motion, &self.input_shape)?;
         // Channels last: oneDNN has no other fast gradient of three-dimensional kernels on AVX2 (half of a micro step's time).
-        let motion = motion.permute([0, 2, 3, 4, 1]).contiguous().permute([0, 4, 1, 2, 3]);
+        let motion = motion
+            .permute([0, 2, 3, 4, 1])
+            .contiguous()
+            .permute([0, 4, 1, 2, 3]);
         let mut x = self.stem.forward(&motion, pass).relu();
         if self.stem_kind == MotionStem::Pooled {
             x = x.max_pool3d([1, 3, 3], [1, 2, 2], [0, 1, 1], [1, 1, 1], false);

@@ -207,6 +207,13 @@ impl Arrivals {
         }
     }
 
+    /// Samples of the stream that wait for their turn become windows that gave none; returns how many.
+    pub fn forget_parked(&mut self, stream: &StreamName) -> usize {
+        let waiting = self.streams.get_mut(stream).into_iter();
+        let samples = waiting.flat_map(|arriving| arriving.parked.values_mut());
+        samples.filter_map(Option::take).count()
+    }
+
     /// A window is done with.
     pub fn settle(&mut self, ticket: &Ticket) {
         self.of(&ticket.stream).settle(ticket.number);

@@ -1,8 +1,11 @@
 use bytesize::ByteSize;
 use serde::{Deserialize, Serialize};
 
-use super::{Eviction, Fifo, MinimumRedundancy, Reservoir, Sampling, StreamFair, TwoTier, Uniform};
+use super::{
+    Eviction, Fifo, MinimumRedundancy, Reservoir, Sample, Sampling, SpillConfig, StreamFair, TwoTier, Uniform,
+};
 use crate::ingest::exact_size;
+use crate::window::SampleSpec;
 
 /// Which samples stay when the memory is full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,6 +56,9 @@ pub struct ReplayConfig {
     /// When every source has ended, training goes on with what is stored until each sample was drawn this often on average.
     /// Left out: `samples_per_insert`. `inf` goes on until a step limit ends the run.
     pub final_samples_per_insert: Option<f64>,
+    /// Room on disk for what memory does not hold; left out: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub spill: Option<SpillConfig>,
 }
 
 impl Default for ReplayConfig {
@@ -67,6 +73,7 @@ impl Default for ReplayConfig {
             min_samples: 64,
             tolerance: None,
             final_samples_per_insert: None,
+            spill: None,
         }
     }
 }
@@ -120,6 +127,16 @@ pub enum ReplayConfigError {
         /// The least that works.
         least: f64,
     },
+    /// The disk's part holds nothing.
+    #[error("replay.spill.{key} = {value}: at least {least} is right")]
+    SpillTooSmall {
+        /// The key below `[replay.spill]`.
+        key: &'static str,
+        /// What it says.
+        value: ByteSize,
+        /// What would do.
+        least: ByteSize,
+    },
     /// A batch of nothing.
     #[error("batches must have at least one sample")]
     EmptyBatch,
@@ -170,8 +187,12 @@ impl ReplayConfig {
         }
     }
 
-    /// Checks that a batch of samples of `sample_bytes` each fits: with less, nothing could ever be trained on.
-    pub fn check_capacity(&self, batch: usize, sample_bytes: usize) -> Result<(), ReplayConfigError> {
+    /// Checks that a batch of such samples fits: with less, nothing could ever be trained on. And that the disk's part holds some.
+    pub fn check_capacity(&self, batch: usize, spec: &SampleSpec) -> Result<(), ReplayConfigError> {
+        if let Some(spill) = &self.spill {
+            spill.check(spec)?;
+        }
+        let sample_bytes = Sample::bytes_of(spec);
         let least = (sample_bytes as u64).saturating_mul(batch as u64);
         if self.capacity.as_u64() >= least {
             return Ok(());
@@ -183,9 +204,8 @@ impl ReplayConfig {
         })
     }
 
-    /// The policies that it names.
-    pub(super) fn policies(&self) -> (Box<dyn Eviction>, Box<dyn Sampling>) {
-        let capacity = usize::try_from(self.capacity.as_u64()).unwrap_or(usize::MAX);
+    /// The policies that it names, for a store of `capacity` bytes.
+    pub(super) fn policies(&self, capacity: usize) -> (Box<dyn Eviction>, Box<dyn Sampling>) {
         let eviction: Box<dyn Eviction> = match self.eviction {
             EvictionKind::Fifo => Box::<Fifo>::default(),
             EvictionKind::Reservoir => Box::<Reservoir>::default(),

@@ -135,6 +135,14 @@ impl RateLimiter {
         }
     }
 
+    /// Samples went without others in their place, so that `stored` are left. Less than a batch: sampling starts anew when there are
+    /// enough, or both sides would wait for ever.
+    pub fn lost(&mut self, stored: usize) {
+        if stored < self.largest_batch {
+            self.since_start = None;
+        }
+    }
+
     /// Counts `batch` drawn samples. Samples drawn before the start (all sources ended early) do not count.
     pub fn sampled(&mut self, batch: usize) {
         if let Some(counts) = &mut self.since_start {

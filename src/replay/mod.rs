@@ -5,7 +5,8 @@
 //! (sources behind): [`Replay::sample_batch`] waits. What stays and what is drawn is decided by [`Eviction`] and
 //! [`Sampling`]; how fast, by [`RateLimiter`]. Streams that can be read again bring a [`Ticket`] with each sample
 //! ([`Replay::arrive`]), so that a checkpoint knows how far they came; in a fixed order ([`Replay::fix_order`]) their samples are
-//! taken on the thread that draws.
+//! taken on the thread that draws. Room on disk beside memory ([`SpillFolder`]) is for the oldest in memory: they are written by
+//! [`Replay::keep_spilling`] and read by whoever draws them; what the disk does not take or give back is let go and counted.
 
 mod arrivals;
 mod browse;
@@ -15,19 +16,18 @@ mod features;
 mod fifo;
 mod limiter;
 mod policy;
+mod record;
 mod redundancy;
 mod reservoir;
 mod sample;
 mod snapshot;
+mod spill;
 mod store;
+mod stored;
 mod stream_fair;
 mod table;
 #[cfg(test)]
 mod tests;
-#[cfg(test)]
-mod tests_arrivals;
-#[cfg(test)]
-mod tests_policies;
 mod two_tier;
 mod uniform;
 
@@ -36,11 +36,17 @@ pub use config::{EvictionKind, ReplayConfig, ReplayConfigError, SamplingKind};
 pub use fifo::Fifo;
 pub use limiter::RateLimiter;
 pub use policy::{Entry, Eviction, Sampling, Victim};
+pub(crate) use record::{SampleLayout, record_of, sample_of};
 pub use redundancy::MinimumRedundancy;
 pub use reservoir::Reservoir;
-pub use sample::{MASKED, MOTION_UNITS_PER_PIXEL, Sample, SampleId, TimeRange};
+pub use sample::{MASKED, MOTION_UNITS_PER_PIXEL, Sample, SampleHead, SampleId, TimeRange};
 pub use snapshot::{LimiterState, ReplaySnapshot};
-pub use store::{InsertRefused, NoBatch, PolicyState, Replay, ReplayContent, ReplayState};
+pub(crate) use spill::SpillReader;
+pub use spill::{
+    LossReason, READ_SECONDS, SlotPlace, SpillConfig, SpillError, SpillFolder, SpillSnapshot, SpilledSample,
+};
+pub use store::{InsertRefused, NoBatch, PolicyState, Replay, ReplayContent, ReplayState, StoredSamples};
+pub use stored::StoredSample;
 pub use stream_fair::StreamFair;
 pub use two_tier::TwoTier;
 pub use uniform::Uniform;

@@ -54,7 +54,37 @@ pub struct Sample {
     pub frame_rate: Option<f32>,
 }
 
+/// What is known of a sample without its pictures and motion; the fields are those of [`Sample`].
+#[derive(Clone, Debug, PartialEq)]
+#[expect(missing_docs, reason = "documented at Sample")]
+pub struct SampleHead {
+    pub id: SampleId,
+    pub stream: StreamName,
+    pub segment: u64,
+    pub spec: SampleSpec,
+    pub source_width: u32,
+    pub source_height: u32,
+    pub pts: Option<TimeRange>,
+    pub arrival: TimeRange,
+    pub frame_rate: Option<f32>,
+}
+
 impl Sample {
+    /// All of it but the pictures and motion.
+    pub fn head(&self) -> SampleHead {
+        SampleHead {
+            id: self.id,
+            stream: self.stream.clone(),
+            segment: self.segment,
+            spec: self.spec,
+            source_width: self.source_width,
+            source_height: self.source_height,
+            pts: self.pts,
+            arrival: self.arrival,
+            frame_rate: self.frame_rate,
+        }
+    }
+
     /// Memory that a sample of this shape will hold.
     pub fn bytes_of(spec: &SampleSpec) -> usize {
         let cells = |size: FrameSize| size.width as usize * size.height as usize;
@@ -71,5 +101,40 @@ impl Sample {
             + self.key_frame.len()
             + self.clip.len()
             + 2 * (self.target.len() + self.negatives.len())
+    }
+}
+
+#[cfg(test)]
+impl Sample {
+    /// A sample for tests: one pixel, one cell, and as many bytes of key frame and of clip as wanted.
+    pub(crate) fn small(stream: &str, segment: u64, bytes: usize) -> Self {
+        let size = FrameSize { width: 1, height: 1 };
+        Self {
+            id: SampleId(0),
+            stream: StreamName::new(stream).unwrap(),
+            segment,
+            spec: SampleSpec {
+                clip_frames: 1,
+                clip_stride: 1,
+                target_offset: 1,
+                target_frames: 1,
+                hard_negatives: 1,
+                key_frame_margin: 0,
+                frame_size: size,
+                motion_size: size,
+            },
+            source_width: 16,
+            source_height: 16,
+            key_frame: vec![0; bytes],
+            clip: vec![0; bytes],
+            target: vec![0; 2],
+            negatives: vec![0; 2],
+            pts: None,
+            arrival: TimeRange {
+                first_ns: segment,
+                last_ns: segment,
+            },
+            frame_rate: None,
+        }
     }
 }

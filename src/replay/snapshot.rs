@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use super::SpillSnapshot;
+
 /// Who waits for whom.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LimiterState {
@@ -31,10 +33,12 @@ pub struct ReplaySnapshot {
     pub fresh: usize,
     /// Those of them whose feature is known, because they were trained on.
     pub with_feature: usize,
-    /// Memory that they hold.
+    /// Memory that those in memory hold.
     pub bytes: usize,
     /// Memory that they may hold.
     pub capacity_bytes: usize,
+    /// The part on disk, where there is one.
+    pub spill: Option<SpillSnapshot>,
     /// Segments that they come from.
     pub segments: usize,
     /// Samples taken since the start (of the first run, if this one resumed).
@@ -45,6 +49,8 @@ pub struct ReplaySnapshot {
     pub evicted: u64,
     /// Samples that a live stream offered while training was behind.
     pub refused: u64,
+    /// Samples that a live stream offered while memory waited for the disk.
+    pub refused_by_spill: u64,
     /// Samples that the eviction policy did not keep.
     pub not_kept: u64,
     /// Age of the samples given out, since their last picture arrived: seconds, all draws together.

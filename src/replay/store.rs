@@ -1,5 +1,9 @@
 mod arrive;
 mod content;
+mod draw;
+mod forget;
+mod refusals;
+mod spilling;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -8,102 +12,31 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use rand_chacha::ChaCha8Rng;
 
 use super::arrivals::Arrivals;
-use super::table::{Stored, Table};
+use super::table::{Bounds, Stored, Table};
 use super::{
     Eviction, LimiterState, RateLimiter, ReplayConfig, ReplayConfigError, ReplaySnapshot, Sample, SampleId,
-    Sampling,
+    Sampling, SpillFolder, StoredSample,
 };
 use crate::ingest::StreamName;
+use spilling::Spilling;
 
-pub use content::{PolicyState, ReplayContent, ReplayState};
-
-/// Why a sample was not taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum InsertRefused {
-    /// The limiter holds inserts back until more is trained. Only [`Replay::try_insert`] says so.
-    #[error("training is behind: replay takes no sample now")]
-    TrainerBehind,
-    /// The eviction policy preferred what is stored.
-    #[error("the eviction policy kept the stored samples instead")]
-    NotKept,
-    /// It would not fit alone.
-    #[error("a sample of {bytes} bytes does not fit replay.capacity = {capacity_bytes} bytes")]
-    LargerThanReplay {
-        /// Memory that the sample holds.
-        bytes: usize,
-        /// Memory that all samples may hold.
-        capacity_bytes: usize,
-    },
-    /// [`Replay::close`] was called.
-    #[error("replay is closed")]
-    Closed,
-}
-
-/// Why there is no batch.
-#[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
-pub enum NoBatch {
-    /// Sources were behind all the time.
-    #[error("no batch within {waited:?}: sources are behind training")]
-    TimedOut {
-        /// The patience given.
-        waited: Duration,
-    },
-    /// All sources have ended and what they gave was trained on as often as configured.
-    #[error(
-        "all sources have ended; their {inserted} samples were drawn {sampled} times, and replay.final_samples_per_insert = \
-         {limit} allows no further batch of {batch}"
-    )]
-    Exhausted {
-        /// Samples taken.
-        inserted: u64,
-        /// Samples given out.
-        sampled: u64,
-        /// The limit in force.
-        limit: f64,
-        /// Samples asked for.
-        batch: usize,
-    },
-    /// All sources have ended and gave less than a batch.
-    #[error("all sources have ended and gave {stored} samples; a batch needs {batch}")]
-    TooFewSamples {
-        /// Samples stored.
-        stored: usize,
-        /// Samples asked for.
-        batch: usize,
-    },
-    /// The capacity does not hold one batch.
-    #[error("replay.capacity = {capacity_bytes} bytes holds {stored} samples; a batch needs {batch}")]
-    CapacityBelowBatch {
-        /// Samples that fit.
-        stored: usize,
-        /// Samples asked for.
-        batch: usize,
-        /// Memory that all samples may hold.
-        capacity_bytes: usize,
-    },
-    /// More than the limiter was made for.
-    #[error("a batch of {batch} was asked for; this replay was made for batches of 1 to {largest_batch}")]
-    WrongBatchSize {
-        /// Samples asked for.
-        batch: usize,
-        /// What [`Replay::new`] was told.
-        largest_batch: usize,
-    },
-    /// [`Replay::close`] was called.
-    #[error("replay is closed")]
-    Closed,
-}
+pub use content::{PolicyState, ReplayContent, ReplayState, StoredSamples};
+pub use refusals::{InsertRefused, NoBatch};
 
 /// The store between the decoders and the trainer.
 ///
 /// Shared by reference or [`Arc`]. Inserting blocks ([`Self::insert_blocking`], files) or refuses ([`Self::try_insert`],
 /// live streams) while training is behind; [`Self::sample_batch`] waits while sources are behind. One mutex guards the
 /// tables; nobody holds it while waiting, and samples are freed outside it. Waiters are served in no particular order.
+///
+/// With a folder beside it ([`Self::with_spill`]), the oldest samples in memory go to disk as newer ones come; the policies see one
+/// store. They are written by whoever calls [`Self::keep_spilling`], on a thread of its own, and read, outside the mutex, by
+/// whoever draws them.
 pub struct Replay {
     inner: Mutex<Inner>,
     /// An insert may have become possible.
     drawn: Condvar,
-    /// A batch may have become possible.
+    /// A batch may have become possible, or a sample should go to disk.
     stored: Condvar,
     largest_batch: usize,
     config: ReplayConfig,
@@ -116,6 +49,9 @@ struct Inner {
     table: Table,
     limiter: RateLimiter,
     arrivals: Arrivals,
+    spilling: Option<Spilling>,
+    /// Nanoseconds since the Unix epoch: of these streams nothing is kept whose pictures arrived before.
+    forgotten_until: BTreeMap<StreamName, u64>,
     observer: Option<SampleObserver>,
     rng: ChaCha8Rng,
     next_id: u64,
@@ -125,6 +61,7 @@ struct Inner {
     /// The part of `inserted` and `sampled` that an earlier run did.
     resumed: (u64, u64),
     refused: u64,
+    refused_by_spill: u64,
     not_kept: u64,
     drawn_age_seconds: f64,
     batches: u64,
@@ -142,8 +79,26 @@ impl Replay {
         largest_batch: usize,
         rng: ChaCha8Rng,
     ) -> Result<Self, ReplayConfigError> {
-        let (eviction, sampling) = config.policies();
-        Self::with_policies(config, largest_batch, rng, eviction, sampling)
+        let bounds = Bounds::new(memory_of(config), None);
+        let (eviction, sampling) = config.policies(bounds.all);
+        Self::with_parts(config, largest_batch, rng, (eviction, sampling), None)
+    }
+
+    /// As [`Self::new`], with room on disk for what memory does not hold.
+    pub fn with_spill(
+        config: &ReplayConfig,
+        largest_batch: usize,
+        rng: ChaCha8Rng,
+        folder: Arc<SpillFolder>,
+    ) -> Result<Self, ReplayConfigError> {
+        let bounds = Bounds::new(memory_of(config), Some(&folder));
+        Self::with_parts(
+            config,
+            largest_batch,
+            rng,
+            config.policies(bounds.all),
+            Some(folder),
+        )
     }
 
     /// With other policies.
@@ -154,13 +109,25 @@ impl Replay {
         eviction: Box<dyn Eviction>,
         sampling: Box<dyn Sampling>,
     ) -> Result<Self, ReplayConfigError> {
+        Self::with_parts(config, largest_batch, rng, (eviction, sampling), None)
+    }
+
+    fn with_parts(
+        config: &ReplayConfig,
+        largest_batch: usize,
+        rng: ChaCha8Rng,
+        (eviction, sampling): (Box<dyn Eviction>, Box<dyn Sampling>),
+        spill: Option<Arc<SpillFolder>>,
+    ) -> Result<Self, ReplayConfigError> {
         config.check(largest_batch)?;
-        let capacity_bytes = usize::try_from(config.capacity.as_u64()).unwrap_or(usize::MAX);
+        let bounds = Bounds::new(memory_of(config), spill.as_deref());
         Ok(Self {
             inner: Mutex::new(Inner {
-                table: Table::new(capacity_bytes, config.fresh_share, eviction, sampling),
+                table: Table::new(bounds, config.fresh_share, eviction, sampling),
                 limiter: RateLimiter::new(config, largest_batch),
                 arrivals: Arrivals::default(),
+                spilling: spill.map(Spilling::new),
+                forgotten_until: BTreeMap::new(),
                 observer: None,
                 rng,
                 next_id: 1,
@@ -169,6 +136,7 @@ impl Replay {
                 evicted: 0,
                 resumed: (0, 0),
                 refused: 0,
+                refused_by_spill: 0,
                 not_kept: 0,
                 drawn_age_seconds: 0.0,
                 batches: 0,
@@ -197,14 +165,14 @@ impl Replay {
     /// Whether [`Self::try_insert`] would take a sample now. A live stream asks before it has a window decoded.
     pub fn wants_samples(&self) -> bool {
         let inner = self.lock();
-        !inner.closed && inner.limiter.may_insert()
+        !inner.closed && inner.may_take()
     }
 
     /// Waits until [`Self::try_insert`] would take a sample; false when replay is closed. A file source waits here before
     /// it has a window decoded, so that it holds up no decoder. Others may be quicker: this reserves nothing.
     pub fn wait_until_wanted(&self) -> bool {
         let mut inner = self.lock();
-        while !inner.closed && !inner.limiter.may_insert() {
+        while !inner.closed && !inner.may_take() {
             inner = self.drawn.wait(inner).unwrap_or_else(PoisonError::into_inner);
         }
         !inner.closed
@@ -217,6 +185,10 @@ impl Replay {
             inner.refused += 1;
             return Err(InsertRefused::TrainerBehind);
         }
+        if !inner.closed && !inner.may_take() {
+            inner.refused_by_spill += 1;
+            return Err(InsertRefused::SpillBehind);
+        }
         self.insert(inner, sample)
     }
 
@@ -224,7 +196,7 @@ impl Replay {
     pub fn insert_blocking(&self, sample: Sample) -> Result<SampleId, InsertRefused> {
         let began = Instant::now();
         let mut inner = self.lock();
-        while !inner.closed && !inner.limiter.may_insert() {
+        while !inner.closed && !inner.may_take() {
             inner = self.drawn.wait(inner).unwrap_or_else(PoisonError::into_inner);
         }
         inner.insert_wait += began.elapsed();
@@ -238,97 +210,6 @@ impl Replay {
         // Freed outside the lock.
         drop(evicted);
         result
-    }
-
-    /// Draws `batch` different samples, of as many segments, if there are so many.
-    ///
-    /// Waits up to `patience` while sources are behind. After [`Self::sources_ended`] it never waits: it draws until
-    /// `final_samples_per_insert` is reached.
-    pub fn sample_batch(&self, batch: usize, patience: Duration) -> Result<Vec<Arc<Sample>>, NoBatch> {
-        if batch == 0 || batch > self.largest_batch {
-            return Err(NoBatch::WrongBatchSize {
-                batch,
-                largest_batch: self.largest_batch,
-            });
-        }
-        let began = Instant::now();
-        let mut inner = self.lock();
-        let outcome = loop {
-            self.take_in_turn(&mut inner);
-            match self.may_draw(&inner, batch) {
-                Some(Ok(())) => break Ok(()),
-                Some(Err(refusal)) => break Err(refusal),
-                None => {}
-            }
-            let Some(left) = patience
-                .checked_sub(began.elapsed())
-                .filter(|left| !left.is_zero())
-            else {
-                break Err(NoBatch::TimedOut { waited: patience });
-            };
-            inner = match self.stored.wait_timeout(inner, left) {
-                Ok((guard, _)) => guard,
-                Err(poisoned) => poisoned.into_inner().0,
-            };
-        };
-        inner.sample_wait += began.elapsed();
-        outcome?;
-        let this = &mut *inner;
-        let drawn = this.table.batch(batch, &mut this.rng);
-        this.limiter.sampled(drawn.samples.len());
-        this.sampled += drawn.samples.len() as u64;
-        let now_ns = unix_now_ns();
-        let ages = drawn
-            .samples
-            .iter()
-            .map(|sample| now_ns.saturating_sub(sample.arrival.last_ns) as f64 / 1e9);
-        this.drawn_age_seconds += ages.sum::<f64>();
-        this.batches += 1;
-        this.batches_repeating_segments += u64::from(drawn.repeats_segments);
-        drop(inner);
-        self.drawn.notify_all();
-        Ok(drawn.samples)
-    }
-
-    /// `None`: not now, but more may come.
-    fn may_draw(&self, inner: &Inner, batch: usize) -> Option<Result<(), NoBatch>> {
-        let stored = inner.table.len();
-        if inner.closed {
-            return Some(Err(NoBatch::Closed));
-        }
-        if inner.sources_ended {
-            let limit = self
-                .config
-                .final_samples_per_insert
-                .unwrap_or(inner.limiter.samples_per_insert());
-            if stored < batch {
-                return Some(Err(NoBatch::TooFewSamples { stored, batch }));
-            }
-            let inserted = inner.inserted - inner.resumed.0;
-            let sampled = inner.sampled - inner.resumed.1;
-            if (sampled + batch as u64) as f64 > limit * inserted as f64 {
-                return Some(Err(NoBatch::Exhausted {
-                    inserted,
-                    sampled,
-                    limit,
-                    batch,
-                }));
-            }
-            return Some(Ok(()));
-        }
-        // In a fixed order inserting goes first, so that draws too come at fixed places among the inserts.
-        let inserts_first = inner.arrivals.has_fixed_order() && inner.limiter.may_insert();
-        if inserts_first || !inner.limiter.may_sample(batch) {
-            return None;
-        }
-        if stored < batch {
-            return Some(Err(NoBatch::CapacityBelowBatch {
-                stored,
-                batch,
-                capacity_bytes: inner.table.capacity_bytes(),
-            }));
-        }
-        Some(Ok(()))
     }
 
     /// Trained samples' pooled feature: the running mean of its direction decides about redundancy and neighbours. Unknown ids
@@ -347,16 +228,6 @@ impl Replay {
     /// the sample is gone or was never trained on. Compares with all of them: milliseconds where there are tens of thousands.
     pub fn neighbours(&self, id: SampleId, count: usize) -> Vec<(SampleId, f32)> {
         self.lock().table.features().neighbours(id, count)
-    }
-
-    /// A stored sample.
-    pub fn get(&self, id: SampleId) -> Option<Arc<Sample>> {
-        self.lock().table.get(id).cloned()
-    }
-
-    /// The newest stored sample of a stream.
-    pub fn newest(&self, stream: &StreamName) -> Option<Arc<Sample>> {
-        self.lock().table.newest_of(stream).cloned()
     }
 
     /// Stored samples of each stream; streams without any are not named.
@@ -407,20 +278,22 @@ impl Replay {
             samples: inner.table.len(),
             fresh: inner.table.fresh(),
             with_feature: inner.table.features().len(),
-            bytes: inner.table.bytes(),
-            capacity_bytes: inner.table.capacity_bytes(),
+            bytes: inner.table.memory_bytes(),
+            capacity_bytes: inner.table.bounds().memory,
+            spill: inner.spill_snapshot(),
             segments: inner.table.segments(),
             inserted: inner.inserted,
             sampled: inner.sampled,
             evicted: inner.evicted,
             refused: inner.refused,
+            refused_by_spill: inner.refused_by_spill,
             not_kept: inner.not_kept,
             drawn_age_seconds: inner.drawn_age_seconds,
             redundancy: inner.table.redundancy(),
             batches: inner.batches,
             batches_repeating_segments: inner.batches_repeating_segments,
-            oldest_arrival_unix_ns: inner.table.oldest().map(|sample| sample.arrival.last_ns),
-            newest_arrival_unix_ns: inner.table.newest().map(|sample| sample.arrival.last_ns),
+            oldest_arrival_unix_ns: inner.table.oldest().map(|sample| sample.arrival().last_ns),
+            newest_arrival_unix_ns: inner.table.newest().map(|sample| sample.arrival().last_ns),
             samples_per_insert_wanted: inner.limiter.samples_per_insert(),
             balance: inner.limiter.balance(),
             limiter: self.limiter_state(&inner),
@@ -451,17 +324,22 @@ impl Replay {
 
 impl Inner {
     /// Stores the sample, or says why not; and gives back what went for it.
-    fn take(&mut self, mut sample: Sample) -> (Result<SampleId, InsertRefused>, Vec<Arc<Sample>>) {
+    fn take(&mut self, mut sample: Sample) -> (Result<SampleId, InsertRefused>, Vec<StoredSample>) {
         if self.closed {
             return (Err(InsertRefused::Closed), Vec::new());
         }
-        let (bytes, capacity_bytes) = (sample.bytes(), self.table.capacity_bytes());
+        let (bytes, capacity_bytes) = (sample.bytes(), self.table.bounds().memory);
         if bytes > capacity_bytes {
             let refused = InsertRefused::LargerThanReplay {
                 bytes,
                 capacity_bytes,
             };
             return (Err(refused), Vec::new());
+        }
+        let until = self.forgotten_until.get(&sample.stream);
+        if until.is_some_and(|until| sample.arrival.first_ns <= *until) {
+            self.not_kept += 1;
+            return (Err(InsertRefused::NotKept), Vec::new());
         }
         let id = SampleId(self.next_id);
         self.next_id += 1;
@@ -483,6 +361,11 @@ impl Inner {
         self.limiter.inserted(self.table.len(), full);
         (result, evicted)
     }
+}
+
+/// `replay.capacity`.
+fn memory_of(config: &ReplayConfig) -> usize {
+    usize::try_from(config.capacity.as_u64()).unwrap_or(usize::MAX)
 }
 
 fn unix_now_ns() -> u64 {

@@ -62,6 +62,10 @@ pub(super) fn router(shared: Shared) -> Router {
             "/api/v1/streams/{name}",
             put(change_api::replace_stream).delete(change_api::remove_stream),
         )
+        .route(
+            "/api/v1/streams/{name}/samples",
+            axum::routing::delete(change_api::forget_stream),
+        )
         .route("/api/v1/streams/{name}/enable", post(change_api::enable_stream))
         .route("/api/v1/streams/{name}/disable", post(change_api::disable_stream))
         .route("/api/v1/train", axum::routing::patch(change_api::change_train))

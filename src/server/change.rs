@@ -104,6 +104,17 @@ pub enum ChangeError {
     Failed(String),
 }
 
+/// The answer to `DELETE /api/v1/streams/{name}/samples`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ForgottenView {
+    /// Samples that replay let go, in memory and on disk.
+    pub samples: u64,
+    /// Samples that were deleted from checkpoints.
+    pub checkpoint_samples: u64,
+    /// Steps of the checkpoints that had learned from the stream, and say so now.
+    pub marked: Vec<u64>,
+}
+
 /// The answer to `POST /api/v1/reload`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ReloadView {

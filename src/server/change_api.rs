@@ -13,8 +13,8 @@ use super::api::{ErrorView, Shared, ask, json_body, no_body, refusal};
 use super::read_api::name_of;
 use super::refusals::ChangeRefusals;
 use super::{
-    ChangeError, CheckpointView, Keep, Pause, ReloadView, SnapshotError, StreamEntryBody, StreamView, Switch,
-    TrainChange, TrainStateView,
+    ChangeError, CheckpointView, ForgottenView, Keep, Pause, ReloadView, SnapshotError, StreamEntryBody,
+    StreamView, Switch, TrainChange, TrainStateView,
 };
 
 /// A checkpoint is in place by then, or the caller asks again later.
@@ -149,6 +149,31 @@ pub(super) async fn remove_stream(
     let removed = ask(&shared, move |daemon| daemon.remove_stream(&name, keep)).await?;
     removed.map_err(refused)?;
     Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+/// Forget a stream: delete its samples in memory, on disk and in checkpoints, and mark the checkpoints that learned from it.
+/// What the networks learned stays in them, and a stream that still runs gives new samples: stop it first.
+#[utoipa::path(delete, path = "/api/v1/streams/{name}/samples", tag = "change", security(("token" = [])),
+    params(("name" = String, Path, description = "its name")), responses(
+    (status = 200, description = "they are gone", body = ForgottenView),
+    (status = 400, description = "the request is wrong", body = ErrorView),
+    (status = 401, description = "needs the token", body = ErrorView),
+    (status = 403, description = "not from there", body = ErrorView),
+    (status = 404, description = "nothing is known of such a stream", body = ErrorView),
+    (status = 408, description = "the body did not arrive", body = ErrorView),
+    (status = 413, description = "the body is too large", body = ErrorView),
+    (status = 500, description = "the disk did not do it; the error says how far it came", body = ErrorView),
+    (status = 503, description = "training has ended", body = ErrorView),
+))]
+pub(super) async fn forget_stream(
+    State(shared): State<Shared>,
+    name: NameArgument,
+    request: Request,
+) -> Result<Response, Response> {
+    let name = name_of(name).await?;
+    no_body(request).await?;
+    let forgotten = ask(&shared, move |daemon| daemon.forget_stream(&name)).await?;
+    Ok(Json(forgotten.map_err(refused)?).into_response())
 }
 
 /// Start a stream that is disabled or has ended.

@@ -1,6 +1,6 @@
 use super::{
-    ChangeError, CheckpointView, Keep, ReloadView, ReplayView, Sight, StatusView, StreamView, TrainChange,
-    TrainStateView,
+    ChangeError, CheckpointView, ForgottenView, Keep, ReloadView, ReplayView, Sight, StatusView, StreamView,
+    TrainChange, TrainStateView,
 };
 use crate::telemetry::Pulse;
 
@@ -71,6 +71,12 @@ pub trait Daemon: Sight + Send + Sync + 'static {
     /// # Errors
     /// [`ChangeError`].
     fn remove_stream(&self, name: &str, keep: Keep) -> Result<(), ChangeError>;
+
+    /// Lets all samples of a stream go, and marks the checkpoints that learned from it. A stream that runs gives new ones.
+    ///
+    /// # Errors
+    /// [`ChangeError`].
+    fn forget_stream(&self, name: &str) -> Result<ForgottenView, ChangeError>;
 
     /// Reads the config again and does what differs.
     ///

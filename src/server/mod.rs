@@ -26,7 +26,8 @@ mod view;
 mod tests;
 
 pub use change::{
-    ChangeError, Keep, ReloadView, StreamEntryBody, SyntheticValue, TrainChange, TrainStateView,
+    ChangeError, ForgottenView, Keep, ReloadView, StreamEntryBody, SyntheticValue, TrainChange,
+    TrainStateView,
 };
 pub use client::{Client, ClientError};
 pub use config::{READ_TOKEN_VARIABLE, ServerConfig, TOKEN_VARIABLE};
@@ -35,6 +36,6 @@ pub use guard::check_token;
 pub use listener::{Server, ServerError};
 pub use page::{HistoryPoint, KeyFrame, Neighbourhood, SampleCard, Sight, StreamPoint, TrainPoint};
 pub use view::{
-    AccountView, CheckpointDue, CheckpointView, ProbeFigures, ProbeView, ReplayView, StageView, StatusView,
-    StreamView, TaskView, TrainView,
+    AccountView, CheckpointDue, CheckpointView, ProbeFigures, ProbeView, ReplayView, SpillView, StageView,
+    StatusView, StreamView, TaskView, TrainView,
 };

@@ -24,6 +24,7 @@ use super::{change_api, read_api};
         change_api::add_stream,
         change_api::replace_stream,
         change_api::remove_stream,
+        change_api::forget_stream,
         change_api::enable_stream,
         change_api::disable_stream,
         change_api::change_train,

@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use crate::checkpoint::Listed;
 use crate::ingest::{Fate, LedgerSnapshot};
-use crate::replay::ReplaySnapshot;
+use crate::replay::{LossReason, ReplaySnapshot, SpillSnapshot};
 use crate::telemetry::Pulse;
 
 /// `GET /api/v1/status`.
@@ -141,6 +141,9 @@ pub struct ReplayView {
     pub bytes: u64,
     /// Memory that they may take.
     pub capacity_bytes: u64,
+    /// The part on disk; null where none is configured.
+    #[serde(default)]
+    pub spill: Option<SpillView>,
     /// Samples taken since the start.
     pub inserted: u64,
     /// Draws since the start.
@@ -159,16 +162,47 @@ pub struct ReplayView {
     pub balance: f64,
 }
 
+/// Replay's part on disk.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct SpillView {
+    /// Samples there.
+    pub samples: u64,
+    /// Size of its files.
+    pub bytes: u64,
+    /// Size that they may have.
+    pub capacity_bytes: u64,
+    /// Samples that the disk did not take or give back since the start, by reason.
+    pub lost: BTreeMap<String, u64>,
+    /// The last write failed: samples that memory has no room for are lost.
+    pub stopped: bool,
+}
+
+impl From<&SpillSnapshot> for SpillView {
+    fn from(spill: &SpillSnapshot) -> Self {
+        let lost = LossReason::ALL.into_iter().zip(spill.lost);
+        Self {
+            samples: spill.samples as u64,
+            bytes: spill.bytes,
+            capacity_bytes: spill.capacity_bytes,
+            lost: lost
+                .map(|(reason, lost)| (reason.label().to_owned(), lost))
+                .collect(),
+            stopped: spill.stopped,
+        }
+    }
+}
+
 impl From<&ReplaySnapshot> for ReplayView {
     fn from(replay: &ReplaySnapshot) -> Self {
         Self {
             samples: replay.samples as u64,
             bytes: replay.bytes as u64,
             capacity_bytes: replay.capacity_bytes as u64,
+            spill: replay.spill.as_ref().map(SpillView::from),
             inserted: replay.inserted,
             sampled: replay.sampled,
             evicted: replay.evicted,
-            refused: replay.refused + replay.not_kept,
+            refused: replay.refused + replay.refused_by_spill + replay.not_kept,
             samples_per_insert: replay.samples_per_insert_wanted,
             balance: replay.balance,
         }

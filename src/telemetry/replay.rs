@@ -1,5 +1,5 @@
 use super::{Exposition, table};
-use crate::replay::{LimiterState, ReplaySnapshot};
+use crate::replay::{LimiterState, LossReason, ReplaySnapshot, SpillSnapshot};
 
 /// Every state of the limiter, as `comove_replay_limiter_state` names it.
 const LIMITER_STATES: [&str; 6] = [
@@ -35,6 +35,11 @@ pub fn collect_replay(page: &mut Exposition, replay: &ReplaySnapshot) {
     page.put(&table::REPLAY_SAMPLED, &[], replay.sampled as f64);
     page.put(&table::REPLAY_EVICTED, &[], replay.evicted as f64);
     page.put(&table::REPLAY_REFUSED, &["full"], replay.refused as f64);
+    page.put(
+        &table::REPLAY_REFUSED,
+        &["spill_behind"],
+        replay.refused_by_spill as f64,
+    );
     page.put(&table::REPLAY_REFUSED, &["not_kept"], replay.not_kept as f64);
     page.put(&table::REPLAY_BATCHES, &[], replay.batches as f64);
     page.put(
@@ -47,6 +52,9 @@ pub fn collect_replay(page: &mut Exposition, replay: &ReplaySnapshot) {
     page.put(&table::REPLAY_DRAWN_AGE, &[], replay.drawn_age_seconds);
     if let Some(redundancy) = replay.redundancy {
         page.put(&table::REPLAY_REDUNDANCY, &[], f64::from(redundancy));
+    }
+    if let Some(spill) = &replay.spill {
+        collect_spill(page, spill);
     }
     let now = limiter_state(replay.limiter);
     for state in LIMITER_STATES {
@@ -65,4 +73,21 @@ pub fn collect_replay(page: &mut Exposition, replay: &ReplaySnapshot) {
             page.put(metric, &[], unix_ns as f64 / 1e9);
         }
     }
+}
+
+fn collect_spill(page: &mut Exposition, spill: &SpillSnapshot) {
+    page.put(&table::SPILL_SAMPLES, &[], spill.samples as f64);
+    page.put(&table::SPILL_BYTES, &[], spill.bytes as f64);
+    page.put(&table::SPILL_CAPACITY, &[], spill.capacity_bytes as f64);
+    page.put(&table::SPILL_WRITTEN, &[], spill.written as f64);
+    page.put_histogram(
+        &table::SPILL_READ_SECONDS,
+        &[],
+        &spill.reads_by_seconds,
+        spill.reading.as_secs_f64(),
+    );
+    for (reason, lost) in LossReason::ALL.into_iter().zip(spill.lost) {
+        page.put(&table::SPILL_LOST, &[reason.label()], lost as f64);
+    }
+    page.put(&table::SPILL_STOPPED, &[], f64::from(u8::from(spill.stopped)));
 }

@@ -170,7 +170,7 @@ metrics! {
     REPLAY_SEGMENTS = "comove_replay_segments", Kind::Gauge, Count, [],
         "Segments that the samples in replay come from.";
     REPLAY_BYTES = "comove_replay_bytes", Kind::Gauge, Bytes, [],
-        "Memory of the samples in replay.";
+        "Memory of the samples in replay; those on disk take none.";
     REPLAY_CAPACITY = "comove_replay_capacity_bytes", Kind::Gauge, Bytes, [],
         "Memory that the samples in replay may take.";
     REPLAY_RATIO = "comove_replay_samples_per_insert", Kind::Gauge, Plain, [],
@@ -182,7 +182,7 @@ metrics! {
     REPLAY_EVICTED = "comove_replay_evicted_total", Kind::Counter, Count, [],
         "Samples that made room for others.";
     REPLAY_REFUSED = "comove_replay_refused_total", Kind::Counter, Count, ["reason"],
-        "Samples that replay did not take: training was behind (full), or the eviction policy did not keep them (not_kept).";
+        "Samples that replay did not take: training was behind (full), writing to disk was (spill_behind), or the eviction policy did not keep them (not_kept).";
     REPLAY_BATCHES = "comove_replay_batches_total", Kind::Counter, Count, [],
         "Batches given out.";
     REPLAY_BATCHES_REPEATING = "comove_replay_batches_repeating_segments_total", Kind::Counter, Count, [],
@@ -199,6 +199,20 @@ metrics! {
         "When the oldest sample in replay arrived.";
     REPLAY_NEWEST = "comove_replay_newest_arrival_timestamp_seconds", Kind::Gauge, Seconds, [],
         "When the newest sample in replay arrived.";
+    SPILL_SAMPLES = "comove_replay_spill_samples", Kind::Gauge, Count, [],
+        "Samples of replay on disk.";
+    SPILL_BYTES = "comove_replay_spill_bytes", Kind::Gauge, Bytes, [],
+        "Size of the files that replay's samples on disk are in.";
+    SPILL_CAPACITY = "comove_replay_spill_capacity_bytes", Kind::Gauge, Bytes, [],
+        "Size that these files may have together.";
+    SPILL_WRITTEN = "comove_replay_spill_written_total", Kind::Counter, Count, [],
+        "Samples of replay written to disk, because memory was full.";
+    SPILL_READ_SECONDS = "comove_replay_spill_read_seconds", Kind::Histogram(&crate::replay::READ_SECONDS), Seconds, [],
+        "Time to read and check one sample on disk.";
+    SPILL_LOST = "comove_replay_spill_lost_total", Kind::Counter, Count, ["reason"],
+        "Samples let go: the checksum is wrong (damaged), the disk did not give it (unreadable), a checkpoint names it and it is not there (missing), the disk did not take it (unwritable), kept checkpoints hold every free slot (no_slot).";
+    SPILL_STOPPED = "comove_replay_spill_stopped", Kind::Gauge, Plain, [],
+        "1 after a write to disk that failed: samples that memory has no room for are lost until one succeeds.";
 
     // train
     TRAIN_STEPS = "comove_train_steps_total", Kind::Counter, Count, [],

@@ -11,11 +11,12 @@ use super::roster::Roster;
 use super::sight::Sightings;
 use crate::checkpoint;
 use crate::decode::DecodeQueue;
-use crate::ingest::{ByteBudget, StreamState};
+use crate::ingest::{ByteBudget, StreamName, StreamState};
 use crate::replay::Replay;
 use crate::server::{
-    ChangeError, CheckpointDue, CheckpointView, Daemon, Keep, Pause, ProbeView, ReloadView, ReplayView,
-    SnapshotError, StatusView, StreamView, Switch, TaskView, TrainChange, TrainStateView, TrainView,
+    ChangeError, CheckpointDue, CheckpointView, Daemon, ForgottenView, Keep, Pause, ProbeView, ReloadView,
+    ReplayView, SnapshotError, StatusView, StreamView, Switch, TaskView, TrainChange, TrainStateView,
+    TrainView,
 };
 use crate::telemetry::{self, Exposition, Heartbeat, Pulse};
 use crate::train::{Command, RateChange, StepReport};
@@ -400,6 +401,45 @@ impl Daemon for Board {
 
     fn remove_stream(&self, name: &str, keep: Keep) -> Result<(), ChangeError> {
         self.roster()?.remove(name, keep)
+    }
+
+    fn forget_stream(&self, name: &str) -> Result<ForgottenView, ChangeError> {
+        let unknown = || ChangeError::NotFound(name.to_owned());
+        let stream = StreamName::new(name).ok_or_else(unknown)?;
+        let known = self.streams.all().iter().any(|one| one.name == stream)
+            || self.provenance.samples(&stream) > 0
+            || self.replay.by_stream().contains_key(&stream);
+        if !known {
+            return Err(unknown());
+        }
+        tracing::info!(%stream, "a stream is to be forgotten");
+        let failed = |error: String| ChangeError::Failed(format!("the samples are not all gone: {error}"));
+        let samples = self
+            .replay
+            .forget(&stream)
+            .map_err(|error| failed(error.to_string()))?;
+        let (reply, answer) = bounded(1);
+        let ended = || {
+            ChangeError::NotNow(
+                "training has ended: replay has let the samples go, the checkpoints are not marked; `comove forget` does that"
+                    .to_owned(),
+            )
+        };
+        let command = Command::Forget(stream, reply);
+        self.commands.send(command).map_err(|_| ended())?;
+        match answer.recv_timeout(SNAPSHOT_PATIENCE) {
+            Ok(Ok(forgot)) => Ok(ForgottenView {
+                samples,
+                checkpoint_samples: forgot.samples,
+                marked: forgot.marked,
+            }),
+            Ok(Err(reason)) => Err(failed(reason)),
+            Err(RecvTimeoutError::Disconnected) => Err(ended()),
+            Err(RecvTimeoutError::Timeout) => Err(failed(format!(
+                "the checkpoints are not marked within {} s; the log says when they are",
+                SNAPSHOT_PATIENCE.as_secs()
+            ))),
+        }
     }
 
     fn reload(&self) -> Result<ReloadView, ChangeError> {

@@ -5,7 +5,7 @@ use crate::checkpoint::CheckpointError;
 use crate::decode::DecodeError;
 use crate::eval::EvalError;
 use crate::ingest::{IngestError, StreamName};
-use crate::replay::ReplayConfigError;
+use crate::replay::{ReplayConfigError, SpillError};
 use crate::server::ServerError;
 use crate::train::TrainError;
 use crate::window::ScoutError;
@@ -30,6 +30,9 @@ pub enum RunError {
     /// The replay section.
     #[error(transparent)]
     Replay(#[from] ReplayConfigError),
+    /// Replay's folder on disk.
+    #[error("replay.spill: {0}")]
+    Spill(#[from] SpillError),
     /// No decoder.
     #[error(transparent)]
     Decode(#[from] DecodeError),

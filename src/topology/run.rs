@@ -2,8 +2,6 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use ractor::Actor;
-use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -18,13 +16,12 @@ use super::signals::{Asked, Signals};
 use super::stream_group::SharedParts;
 use super::supervisor::{Supervisor, SupervisorMessage, SupervisorParts};
 use super::trainer::{follow_trainer, join_apart, lost_trainer, reason_of, start_trainer};
-use super::watched_source::WatchedReplay;
+use super::watched_source::{WatchedReplay, open_replay, start_spilling};
 use super::{Prepared, Provenance, RunError, RunSummary, prepare};
 use crate::config::{Config, ConfigSource};
 use crate::decode::DecodePool;
 use crate::ingest::{ByteBudget, HostPacer};
 use crate::probe::{HandOver, ProbeThread, Prober};
-use crate::replay::Replay;
 use crate::server::{Daemon, Server};
 use crate::telemetry::{Heartbeat, Registry};
 use crate::train::{Command, EndReason, TrainError, TrainSummary};
@@ -157,11 +154,7 @@ impl Run {
         let spec = config.train.preset.sample_spec();
         let seed = config.train.seed;
         let budget = ByteBudget::new(config.ingest.memory.as_u64() as usize);
-        let replay = Arc::new(Replay::new(
-            &config.replay,
-            config.train.batch_size(),
-            ChaCha8Rng::seed_from_u64(seed),
-        )?);
+        let replay = Arc::new(open_replay(&config, &spec)?);
         let pool = DecodePool::start(&config.decode)?;
         let provenance = Provenance::default();
         replay.observe({
@@ -187,6 +180,10 @@ impl Run {
             hand_over,
             events,
         )?;
+        if config.replay.spill.is_some() && !config.run.deterministic {
+            // The trainer has found the checkpoints' slots by now.
+            start_spilling(&replay)?;
+        }
         let names: Vec<_> = prepared
             .sources
             .iter()

@@ -1,10 +1,19 @@
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::checkpoint::StoredSamples;
-use crate::replay::{NoBatch, Replay, ReplayContent, ReplayState, Sample};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+
+use super::RunError;
+use crate::config::Config;
+use crate::replay::{NoBatch, Replay, ReplayContent, ReplayState, Sample, SpillFolder, StoredSamples};
 use crate::telemetry::Heartbeat;
 use crate::train::{BatchSource, NoData, SampleOutcome};
+use crate::window::SampleSpec;
+
+/// In the checkpoint folder, where `replay.spill.dir` is left out.
+const SPILL_DIR: &str = "spill";
 
 /// Replay as the trainer's source of batches. Beats whenever the trainer asks: one that hangs inside a step stops asking.
 pub(super) struct WatchedReplay {
@@ -12,6 +21,33 @@ pub(super) struct WatchedReplay {
     pub heartbeat: Heartbeat,
     /// Without its samples a run cannot go on.
     pub deterministic: bool,
+}
+
+/// The replay that the config wants, with room on disk where it says so.
+pub(super) fn open_replay(config: &Config, spec: &SampleSpec) -> Result<Replay, RunError> {
+    let (batch, rng) = (
+        config.train.batch_size(),
+        ChaCha8Rng::seed_from_u64(config.train.seed),
+    );
+    let Some(spill) = &config.replay.spill else {
+        return Ok(Replay::new(&config.replay, batch, rng)?);
+    };
+    let default_dir = || config.checkpoint.dir.join(SPILL_DIR);
+    let dir = spill.dir.clone().unwrap_or_else(default_dir);
+    let folder = SpillFolder::open(&dir, spill, spec)?;
+    Ok(Replay::with_spill(&config.replay, batch, rng, folder)?)
+}
+
+/// Writes samples to disk as memory fills, until replay is closed.
+pub(super) fn start_spilling(replay: &Arc<Replay>) -> Result<(), RunError> {
+    let replay = replay.clone();
+    let spawned = thread::Builder::new()
+        .name("spill".into())
+        .spawn(move || replay.keep_spilling());
+    spawned.map(drop).map_err(|source| RunError::System {
+        what: "no thread to write samples of replay to disk",
+        source,
+    })
 }
 
 impl BatchSource for WatchedReplay {
@@ -41,6 +77,10 @@ impl BatchSource for WatchedReplay {
         Some(Replay::export(&self.replay, finished, beside))
     }
 
+    fn spill_folder(&self) -> Option<Arc<SpillFolder>> {
+        Replay::spill_folder(&self.replay)
+    }
+
     fn restore(&mut self, state: ReplayState, samples: Option<StoredSamples>) -> Result<(), String> {
         if samples.is_none() {
             if self.deterministic {
@@ -53,6 +93,13 @@ impl BatchSource for WatchedReplay {
             }
             tracing::warn!("the checkpoint comes without the samples of replay, which is filled anew");
         }
+        let missing = samples.as_ref().map_or(0, |samples| samples.missing);
+        if self.deterministic && missing > 0 {
+            return Err(format!(
+                "run.deterministic is true, and {missing} samples that the checkpoint names are not in replay.spill.dir any more: \
+                 what would have been drawn from them is lost. Put them back, or go on with run.deterministic = false"
+            ));
+        }
         Replay::import(&self.replay, state, samples);
         Ok(())
     }
@@ -61,43 +108,12 @@ impl BatchSource for WatchedReplay {
 #[cfg(test)]
 mod tests {
     use bytesize::ByteSize;
-    use rand::SeedableRng;
-    use rand_chacha::ChaCha8Rng;
 
     use super::*;
-    use crate::ingest::StreamName;
-    use crate::replay::{ReplayConfig, SampleId, TimeRange};
-    use crate::window::{FrameSize, SampleSpec};
+    use crate::replay::ReplayConfig;
 
     fn sample(segment: u64) -> Sample {
-        let size = FrameSize { width: 1, height: 1 };
-        Sample {
-            id: SampleId(0),
-            stream: StreamName::new("a").unwrap(),
-            segment,
-            spec: SampleSpec {
-                clip_frames: 1,
-                clip_stride: 1,
-                target_offset: 1,
-                target_frames: 1,
-                hard_negatives: 1,
-                key_frame_margin: 0,
-                frame_size: size,
-                motion_size: size,
-            },
-            source_width: 16,
-            source_height: 16,
-            key_frame: vec![0; 3],
-            clip: vec![0; 3],
-            target: vec![0; 2],
-            negatives: vec![0; 2],
-            pts: None,
-            arrival: TimeRange {
-                first_ns: 0,
-                last_ns: 0,
-            },
-            frame_rate: None,
-        }
+        Sample::small("a", segment, 3)
     }
 
     fn source(samples: u64, ended: bool, capacity: ByteSize) -> WatchedReplay {

@@ -4,7 +4,8 @@ use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 
 use super::run::Run;
 use super::{BatchSource, PhaseSeconds, RateChange, StepReport, TrainConfig, TrainError, WeightTaker};
-use crate::checkpoint::{CheckpointConfig, Written};
+use crate::checkpoint::{CheckpointConfig, Forgot, Written};
+use crate::ingest::StreamName;
 
 /// What the trainer's thread is made of.
 pub struct TrainerParts {
@@ -37,6 +38,8 @@ pub enum Command {
     Resume,
     /// Change the learning rate, and answer with the one in force, or with what is wrong with it.
     SetLearningRate(RateChange, Sender<Result<f64, String>>),
+    /// Forget a stream: mark the snapshots that learned from it, and those to come, and delete its samples in them.
+    Forget(StreamName, Sender<Result<Forgot, String>>),
     /// Write a last snapshot and end.
     Stop,
 }

@@ -11,9 +11,10 @@ use super::{
     TrainError, WeightTaker, open_device,
 };
 use crate::checkpoint::{
-    CheckpointConfig, CheckpointError, CheckpointFolder, Forgotten, NamedTensor, SnapshotWriter, WriteJob,
-    WriteOutcome, Written, load_for_resume, load_samples, newest_first,
+    CheckpointConfig, CheckpointError, CheckpointFolder, ForgetJob, Forgot, Forgotten, NamedTensor,
+    SnapshotWriter, WriteJob, WriteOutcome, Written, load_for_resume, load_samples, newest_first,
 };
+use crate::ingest::StreamName;
 use crate::replay::Sample;
 
 /// How long a command may have to wait for a batch that does not come.
@@ -55,6 +56,8 @@ struct Snapshots {
     writer: SnapshotWriter,
     /// Who waits for the next one.
     asked: Vec<Reply>,
+    /// Streams to be forgotten, when the writer is free.
+    to_forget: Vec<ForgetJob>,
     /// When and where the schedule was last met, successfully or not.
     tried_at: Instant,
     tried_step: u64,
@@ -144,6 +147,11 @@ impl FirstUses {
     }
 }
 
+fn now_unix() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| since.as_secs())
+}
+
 impl Interval {
     fn begin() -> Self {
         Self {
@@ -180,6 +188,9 @@ impl Run {
             None => None,
         };
         let mut source = parts.source;
+        if let (Some(folder), Some(spill)) = (&folder, source.spill_folder()) {
+            folder.hold_slots(spill)?;
+        }
         let mut forgotten = Vec::new();
         let mut first_uses = FirstUses::default();
         let learner = match &parts.resume {
@@ -204,6 +215,7 @@ impl Run {
                 writer: SnapshotWriter::start(folder, checkpoint.retention()).map_err(TrainError::Thread)?,
                 config: checkpoint,
                 asked: Vec::new(),
+                to_forget: Vec::new(),
                 tried_at: Instant::now(),
                 tried_step: learner.step(),
                 written: None,
@@ -416,6 +428,7 @@ impl Run {
                     }
                     let _ = reply.send(set);
                 }
+                Ok(Command::Forget(stream, reply)) => self.forget(stream, reply),
                 Ok(Command::Snapshot(reply)) => match &mut self.snapshots {
                     Some(snapshots) => snapshots.asked.push(reply),
                     None => {
@@ -426,6 +439,30 @@ impl Run {
                 // Whoever waits for the end in `join` has given the sender up; a paused trainer would never end.
                 Err(TryRecvError::Disconnected) if self.paused => return Some(EndReason::Stopped),
                 Err(TryRecvError::Disconnected) => return None,
+            }
+        }
+    }
+
+    /// Snapshots to come say that the stream is forgotten; those on disk are changed when the one under way is written.
+    fn forget(&mut self, stream: StreamName, reply: Sender<Result<Forgot, String>>) {
+        let at_unix = now_unix();
+        let samples_taken = (self.provenance)()[stream.as_str()]["samples"].as_u64();
+        self.forgotten.retain(|one| one.stream != stream.as_str());
+        if let Some(samples_taken) = samples_taken.filter(|samples| *samples > 0) {
+            self.forgotten.push(Forgotten {
+                stream: stream.to_string(),
+                at_unix,
+                samples_taken,
+            });
+        }
+        match &mut self.snapshots {
+            Some(snapshots) => snapshots.to_forget.push(ForgetJob {
+                stream,
+                at_unix,
+                reply,
+            }),
+            None => {
+                let _ = reply.send(Ok(Forgot::default()));
             }
         }
     }
@@ -441,6 +478,7 @@ impl Run {
                 self.rollbacks.in_a_row = 0;
             }
         }
+        snapshots.begin_to_forget();
         let step = self.learner.step();
         let by_steps = snapshots
             .config
@@ -464,10 +502,7 @@ impl Run {
         let Some(snapshots) = &mut self.snapshots else {
             return Ok(());
         };
-        let created_unix = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |since| since.as_secs());
-        let mut snapshot = self.learner.snapshot(created_unix)?;
+        let mut snapshot = self.learner.snapshot(now_unix())?;
         snapshot.config.clone_from(&self.config_text);
         snapshot.statistics.push(self.interval.first_uses.export()?);
         snapshot.metrics = self
@@ -627,14 +662,29 @@ impl Snapshots {
         }
     }
 
-    /// Waits for the snapshot under way, if there is one.
+    /// Lets the writer forget a stream, if it is free.
+    fn begin_to_forget(&mut self) {
+        if !self.writer.busy()
+            && let Some(job) = self.to_forget.pop()
+        {
+            self.writer.forget(job);
+        }
+    }
+
+    /// Waits for the snapshot under way, if there is one, and has the streams forgotten that are to be.
     fn finish(
         &mut self,
         on_event: &mut dyn FnMut(TrainEvent),
     ) -> Result<Option<CheckpointError>, CheckpointError> {
-        match self.writer.wait() {
-            Some(outcome) => Ok(self.settle(outcome?, on_event)),
-            None => Ok(None),
+        let failed = match self.writer.wait() {
+            Some(outcome) => self.settle(outcome?, on_event),
+            None => None,
+        };
+        while !self.to_forget.is_empty() {
+            self.begin_to_forget();
+            // It tells whoever asked; there is no snapshot to settle.
+            let _ = self.writer.wait();
         }
+        Ok(failed)
     }
 }

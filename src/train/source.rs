@@ -1,8 +1,7 @@
 use std::{sync::Arc, time::Duration};
 
 use super::SampleOutcome;
-use crate::checkpoint::StoredSamples;
-use crate::replay::{ReplayContent, ReplayState, Sample};
+use crate::replay::{ReplayContent, ReplayState, Sample, SpillFolder, StoredSamples};
 
 /// Why there is no batch.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -36,6 +35,11 @@ pub trait BatchSource: Send {
     /// Why it cannot.
     fn restore(&mut self, _state: ReplayState, _samples: Option<StoredSamples>) -> Result<(), String> {
         Ok(())
+    }
+
+    /// The folder of samples on disk that it writes to, if it has one: snapshots name them where they are.
+    fn spill_folder(&self) -> Option<Arc<SpillFolder>> {
+        None
     }
 
     /// Told what steps made of their samples, in order, once a step on a CPU and once a report on a GPU. Answers which of these

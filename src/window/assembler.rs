@@ -68,9 +68,11 @@ impl PlanFailed {
             }
             Self::Decode(_) | Self::Assemble(_) => Fate::Dropped(DropReason::DecodeFailed),
             Self::Replay(InsertRefused::NotKept) => Fate::Skipped(SkipReason::NotChosen),
-            Self::Replay(InsertRefused::TrainerBehind | InsertRefused::LargerThanReplay { .. }) => {
-                Fate::Dropped(DropReason::ReplayFull)
-            }
+            Self::Replay(
+                InsertRefused::TrainerBehind
+                | InsertRefused::SpillBehind
+                | InsertRefused::LargerThanReplay { .. },
+            ) => Fate::Dropped(DropReason::ReplayFull),
         }
     }
 }

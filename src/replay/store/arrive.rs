@@ -84,7 +84,7 @@ impl Replay {
             return Ok(());
         }
         let began = std::time::Instant::now();
-        while !inner.closed && !inner.limiter.may_insert() {
+        while !inner.closed && !inner.may_take() {
             inner = self.drawn.wait(inner).unwrap_or_else(PoisonError::into_inner);
         }
         inner.insert_wait += began.elapsed();
@@ -120,6 +120,7 @@ impl Replay {
         }
         let mut taken = false;
         while !inner.closed && inner.limiter.may_insert() {
+            inner.spill_in_turn();
             match inner.arrivals.next() {
                 Next::Sample(sample) => {
                     // What became of it is in the figures; its access units were used either way.
@@ -144,7 +145,7 @@ impl Inner {
     fn may_arrive(&mut self, ticket: &Ticket) -> bool {
         match self.arrivals.has_fixed_order() {
             true => self.arrivals.has_room(ticket),
-            false => self.limiter.may_insert(),
+            false => self.may_take(),
         }
     }
 }

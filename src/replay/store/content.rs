@@ -1,5 +1,4 @@
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
@@ -7,7 +6,7 @@ use serde_json::Value;
 
 use super::super::limiter::LimiterRecord;
 use super::Replay;
-use crate::replay::{Sample, StreamCursor};
+use crate::replay::{LossReason, StoredSample, StreamCursor};
 
 /// Replay at one instant, for a checkpoint: a list of shared samples and small state.
 #[derive(Clone, Debug)]
@@ -17,7 +16,18 @@ pub struct ReplayContent {
     /// What the policies know about the stored samples beside their order; opaque. Of no use without these samples.
     pub policies: PolicyState,
     /// The stored samples, oldest first.
-    pub samples: Vec<Arc<Sample>>,
+    pub samples: Vec<StoredSample>,
+}
+
+/// Replay's samples as a checkpoint gives them back.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StoredSamples {
+    /// Oldest first.
+    pub samples: Vec<StoredSample>,
+    /// What the policies know about them.
+    pub policies: PolicyState,
+    /// Samples that the checkpoint names and the disk does not have any more.
+    pub missing: u64,
 }
 
 /// The state of the policies in force.
@@ -97,7 +107,7 @@ impl Replay {
     ///
     /// What does not fit the capacity any more is let go, the oldest first; policies of another kind than before learn of the
     /// samples in the order of their ids. Both are told in the log.
-    pub fn import(&self, state: ReplayState, content: Option<(Vec<Arc<Sample>>, PolicyState)>) {
+    pub fn import(&self, state: ReplayState, content: Option<StoredSamples>) {
         let mut inner = self.lock();
         let this = &mut *inner;
         this.rng = state.rng;
@@ -115,8 +125,15 @@ impl Replay {
         };
         this.arrivals
             .import(&state.streams, state.turn.as_deref(), state.finished);
-        if let Some((samples, policies)) = content {
-            let let_go = this.table.import(samples, policies);
+        if let Some(content) = content {
+            if content.missing > 0 {
+                tracing::error!(
+                    missing = content.missing,
+                    "samples that the checkpoint names are not on disk any more; it goes on without them"
+                );
+                this.count_lost(LossReason::Missing, content.missing);
+            }
+            let let_go = this.table.import(content.samples, content.policies);
             if let_go > 0 {
                 tracing::warn!(
                     let_go,
@@ -125,6 +142,9 @@ impl Replay {
                 this.evicted += let_go;
             }
             this.limiter.import(&state.limiter, &self.config);
+            if content.missing > 0 {
+                this.limiter.lost(this.table.len());
+            }
         }
         drop(inner);
         self.stored.notify_all();

@@ -145,6 +145,7 @@ impl Daemon for SmallDaemon {
             samples: 1,
             bytes: 2,
             capacity_bytes: 3,
+            spill: None,
             inserted: 4,
             sampled: 5,
             evicted: 0,
@@ -196,6 +197,14 @@ impl Daemon for SmallDaemon {
     fn remove_stream(&self, name: &str, keep: Keep) -> Result<(), ChangeError> {
         self.note(format!("remove {name} {keep:?}"));
         Ok(())
+    }
+
+    fn forget_stream(&self, name: &str) -> Result<ForgottenView, ChangeError> {
+        self.note(format!("forget {name}"));
+        match name {
+            "gate" => Ok(ForgottenView::default()),
+            _ => Err(ChangeError::NotFound(name.to_owned())),
+        }
     }
 
     fn reload(&self) -> Result<ReloadView, ChangeError> {

@@ -8,13 +8,12 @@ use proptest::prelude::*;
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
-use super::tests::{rng, sample, unlimited};
 use super::*;
 use crate::ingest::StreamName;
 
 fn config(eviction: EvictionKind, samples: usize) -> ReplayConfig {
     ReplayConfig {
-        capacity: ByteSize((samples * sample("a", 0, 10).bytes()) as u64),
+        capacity: ByteSize((samples * Sample::small("a", 0, 10).bytes()) as u64),
         eviction,
         fresh_share: 0.0,
         ..unlimited()
@@ -42,7 +41,7 @@ fn a_reservoir_keeps_every_part_of_the_stream_alike() {
     for seed in 0..runs {
         let replay = Replay::new(&config(EvictionKind::Reservoir, capacity), 1, rng(seed)).unwrap();
         for number in 0..offered {
-            let _ = replay.try_insert(sample("a", number, 10));
+            let _ = replay.try_insert(Sample::small("a", number, 10));
         }
         let ids = stored(&replay, offered);
         assert_eq!(ids.len(), capacity);
@@ -68,7 +67,7 @@ fn two_tiers_keep_the_newest_and_some_of_every_time() {
     for seed in 0..runs {
         let replay = Replay::new(&config(EvictionKind::TwoTier, capacity), 1, rng(seed)).unwrap();
         for number in 0..offered {
-            replay.try_insert(sample("a", number, 10)).unwrap();
+            replay.try_insert(Sample::small("a", number, 10)).unwrap();
         }
         let ids = stored(&replay, offered);
         assert_eq!(ids.len(), capacity);
@@ -92,10 +91,10 @@ fn two_tiers_keep_the_newest_and_some_of_every_time() {
 fn minimum_redundancy_lets_the_older_of_the_two_most_alike_go() {
     let replay = Replay::new(&config(EvictionKind::MinimumRedundancy, 4), 4, rng(1)).unwrap();
     let ids: Vec<_> = (0..4)
-        .map(|n| replay.try_insert(sample("a", n, 10)).unwrap())
+        .map(|n| replay.try_insert(Sample::small("a", n, 10)).unwrap())
         .collect();
     assert_eq!(
-        replay.try_insert(sample("a", 9, 10)),
+        replay.try_insert(Sample::small("a", 9, 10)),
         Err(InsertRefused::NotKept),
         "nothing was trained on"
     );
@@ -103,11 +102,11 @@ fn minimum_redundancy_lets_the_older_of_the_two_most_alike_go() {
         replay.feature(*id, &[angle.cos(), angle.sin()]);
     }
     replay.feature(SampleId(77), &[1.0, 1.0]);
-    let fifth = replay.try_insert(sample("a", 5, 10)).unwrap();
+    let fifth = replay.try_insert(Sample::small("a", 5, 10)).unwrap();
     assert_eq!(stored(&replay, 9), [ids[0].0, ids[2].0, ids[3].0, fifth.0]);
     assert_eq!(replay.snapshot().not_kept, 1);
     // The fifth was never trained on: it stays, though it resembles nobody yet.
-    replay.try_insert(sample("a", 6, 10)).unwrap();
+    replay.try_insert(Sample::small("a", 6, 10)).unwrap();
     assert!(replay.get(fifth).is_some());
 }
 
@@ -121,7 +120,7 @@ fn a_fair_sampler_draws_every_stream_alike() {
     let replay = Replay::new(&fair, 1, rng(3)).unwrap();
     for number in 0..100 {
         let stream = if number % 10 == 0 { "quiet" } else { "busy" };
-        replay.try_insert(sample(stream, number, 10)).unwrap();
+        replay.try_insert(Sample::small(stream, number, 10)).unwrap();
     }
     let quiet = StreamName::new("quiet").unwrap();
     let draws = 4000;
@@ -168,7 +167,7 @@ proptest! {
         let replay = Replay::new(&config, 1, rng(seed)).unwrap();
         let mut random = rng(seed);
         for (number, (pixels, trained)) in sizes.into_iter().enumerate() {
-            let _ = replay.try_insert(sample("a", number as u64, pixels));
+            let _ = replay.try_insert(Sample::small("a", number as u64, pixels));
             if trained && replay.snapshot().samples > 0 {
                 for sample in replay.sample_batch(1, Duration::ZERO).unwrap() {
                     replay.learned(sample.id, &[random.random::<f32>() - 0.5, random.random::<f32>() - 0.5]);
@@ -260,18 +259,22 @@ proptest! {
         let config = ReplayConfig { sampling, fresh_share: 0.25, ..config(eviction, 20) };
         let (capacity, names) = (config.capacity.as_u64() as usize, ["a", "b", "c"]);
         let make = || {
-            let (eviction, sampling) = config.policies();
-            table::Table::new(capacity, config.fresh_share, eviction, sampling)
+            let (eviction, sampling) = config.policies(capacity);
+            table::Table::new(table::Bounds::new(capacity, None), config.fresh_share, eviction, sampling)
         };
         let mut random = rng(seed);
         let mut live = make();
         let step = |table: &mut table::Table, id: u64, random: &mut ChaCha8Rng| {
-            let mut new = sample(names[id as usize % 3], id / 2, 10);
+            let mut new = Sample::small(names[id as usize % 3], id / 2, 10);
             new.id = SampleId(id);
             table.insert(new, random);
             let drawn: Vec<_> = match table.len() {
                 0..4 => Vec::new(),
-                _ => table.batch(4, random).samples.iter().map(|sample| sample.id).collect(),
+                _ => {
+                    let mut draft = table::Draft::default();
+                    table.draw(&mut draft, 4, random);
+                    draft.samples().iter().map(StoredSample::id).collect()
+                }
             };
             for id in &drawn {
                 let angle = random.random::<f32>() * 6.0;
@@ -288,7 +291,7 @@ proptest! {
         for id in before..before + 40 {
             let (one, other) = (step(&mut live, id, &mut random), step(&mut again, id, &mut random_again));
             prop_assert_eq!(one, other);
-            let ids = |table: &table::Table| table.all().map(|sample| sample.id).collect::<HashSet<_>>();
+            let ids = |table: &table::Table| table.all().map(StoredSample::id).collect::<HashSet<_>>();
             prop_assert_eq!(ids(&live), ids(&again));
         }
     }

@@ -5,7 +5,6 @@ use std::time::Duration;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
-use super::tests::sample;
 use super::*;
 use crate::ingest::{FilePlace, StreamName};
 use crate::window::ResumePoint;
@@ -39,7 +38,7 @@ fn in_order(streams: &[&str]) -> Replay {
 
 fn stored(replay: &Replay) -> Vec<(String, u64)> {
     let content = replay.export(false, || {});
-    let place = |sample: &Arc<Sample>| (sample.stream.to_string(), sample.segment);
+    let place = |sample: &StoredSample| (sample.stream().to_string(), sample.segment());
     content.samples.iter().map(place).collect()
 }
 
@@ -49,12 +48,12 @@ fn in_a_fixed_order_samples_are_taken_in_turn_whatever_came_first_and_only_by_wh
     // Backwards, and b before a.
     for (stream, number) in [("b", 2), ("b", 1), ("a", 2)] {
         replay
-            .arrive(&ticket(stream, number), sample(stream, number, 10))
+            .arrive(&ticket(stream, number), Sample::small(stream, number, 10))
             .unwrap();
     }
     assert!(replay.sample_batch(2, Duration::ZERO).is_err());
     assert!(stored(&replay).is_empty(), "it is the turn of a");
-    replay.arrive(&ticket("a", 1), sample("a", 1, 10)).unwrap();
+    replay.arrive(&ticket("a", 1), Sample::small("a", 1, 10)).unwrap();
     assert!(stored(&replay).is_empty());
     // It waits for a third sample, since inserting goes first.
     assert!(replay.sample_batch(2, Duration::ZERO).is_err());
@@ -65,10 +64,10 @@ fn in_a_fixed_order_samples_are_taken_in_turn_whatever_came_first_and_only_by_wh
 #[test]
 fn a_window_that_gives_nothing_and_a_stream_that_is_gone_are_passed_over() {
     let replay = in_order(&["a", "b", "c"]);
-    replay.arrive(&ticket("a", 1), sample("a", 1, 10)).unwrap();
+    replay.arrive(&ticket("a", 1), Sample::small("a", 1, 10)).unwrap();
     replay.give_up(&ticket("b", 1));
     replay.stream_gone(&name("c"));
-    replay.arrive(&ticket("a", 2), sample("a", 2, 10)).unwrap();
+    replay.arrive(&ticket("a", 2), Sample::small("a", 2, 10)).unwrap();
     assert!(replay.sample_batch(2, Duration::ZERO).is_err());
     assert_eq!(stored(&replay).len(), 2);
     // With every source over the last ones are drawn from, as after `sources_ended`.
@@ -85,7 +84,7 @@ fn a_stream_far_ahead_waits_without_keeping_a_decoder() {
     let mut number = 1;
     while replay.wait_for_turn(&ticket("a", number), patience) == Some(true) {
         replay
-            .arrive(&ticket("a", number), sample("a", number, 10))
+            .arrive(&ticket("a", number), Sample::small("a", number, 10))
             .unwrap();
         number += 1;
         assert!(number < 100, "nothing holds it back");
@@ -94,7 +93,7 @@ fn a_stream_far_ahead_waits_without_keeping_a_decoder() {
         let (replay, ticket) = (replay.clone(), ticket("a", number));
         move || replay.wait_for_turn(&ticket, Duration::from_secs(20))
     });
-    replay.arrive(&ticket("b", 1), sample("b", 1, 10)).unwrap();
+    replay.arrive(&ticket("b", 1), Sample::small("b", 1, 10)).unwrap();
     let _ = replay.sample_batch(2, Duration::ZERO);
     assert_eq!(waiter.join().unwrap(), Some(true));
 }
@@ -125,7 +124,9 @@ fn a_cursor_stands_at_the_last_file_before_which_everything_is_settled() {
     replay.pass_point(&door, point(2, 1));
     // A file without a window.
     replay.pass_point(&door, point(2, 2));
-    replay.arrive(&ticket("door", 2), sample("door", 0, 10)).unwrap();
+    replay
+        .arrive(&ticket("door", 2), Sample::small("door", 0, 10))
+        .unwrap();
     let file = |replay: &Replay| {
         let content = replay.export(false, || {});
         let cursor = content.state.cursor("door").unwrap().clone();
@@ -139,7 +140,7 @@ fn a_cursor_stands_at_the_last_file_before_which_everything_is_settled() {
     replay.source_over(&door, 2);
     assert!(replay.is_over(&door, settings) && !replay.is_over(&door, "other settings"));
     // Whoever goes on begins there, and with other settings at the beginning, with new segment numbers.
-    let resumed = super::tests_arrivals::replay();
+    let resumed = super::arrivals::replay();
     resumed.import(replay.export(false, || {}).state, None);
     let begins = resumed.begin_stream(&door, settings, true);
     assert_eq!(
@@ -155,12 +156,19 @@ fn after_a_run_that_came_to_its_end_every_source_begins_anew() {
     let replay = replay();
     let door = name("door");
     replay.begin_stream(&door, "settings", true);
-    replay.arrive(&ticket("door", 1), sample("door", 4, 10)).unwrap();
+    replay
+        .arrive(&ticket("door", 1), Sample::small("door", 4, 10))
+        .unwrap();
     replay.source_over(&door, 1);
     let resumed = |finished: bool| {
-        let resumed = super::tests_arrivals::replay();
+        let resumed = super::arrivals::replay();
         let content = replay.export(finished, || {});
-        resumed.import(content.state, Some((content.samples, content.policies)));
+        let stored = StoredSamples {
+            samples: content.samples,
+            policies: content.policies,
+            missing: 0,
+        };
+        resumed.import(content.state, Some(stored));
         resumed
     };
     assert!(resumed(false).is_over(&door, "settings"));
