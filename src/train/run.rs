@@ -1,26 +1,24 @@
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crossbeam_channel::{Receiver, Sender, TryRecvError};
-use tch::{Cuda, Device, Tensor};
+use tch::{Cuda, Device};
 
 use super::handle::{Command, EndReason, TrainEvent, TrainSummary, TrainerParts};
+use super::interval::{FirstUses, Interval};
+use super::snapshots::{Rollbacks, Snapshots};
 use super::{
-    BatchSource, Learner, NoData, PhaseClock, PhaseSeconds, SampleOutcome, StepReport, TrainConfig,
-    TrainError, WeightTaker, open_device,
+    BatchSource, Learner, NoData, PhaseClock, StepReport, TrainConfig, TrainError, WeightTaker, open_device,
 };
 use crate::checkpoint::{
-    CheckpointConfig, CheckpointError, CheckpointFolder, ForgetJob, Forgot, Forgotten, NamedTensor,
-    SnapshotWriter, WriteJob, WriteOutcome, Written, load_for_resume, load_samples, newest_first,
+    CheckpointFolder, ForgetJob, Forgot, Forgotten, SnapshotWriter, WriteJob, load_for_resume, load_samples,
+    newest_first,
 };
 use crate::ingest::StreamName;
 use crate::replay::Sample;
 
 /// How long a command may have to wait for a batch that does not come.
 const BATCH_PATIENCE: Duration = Duration::from_millis(100);
-
-type Reply = Sender<Result<Written, String>>;
 
 /// The trainer's thread from the inside.
 pub(super) struct Run {
@@ -42,127 +40,9 @@ pub(super) struct Run {
     rollbacks: Rollbacks,
 }
 
-/// How often the run went back to a snapshot.
-#[derive(Default)]
-struct Rollbacks {
-    done: u32,
-    /// Since a snapshot was written last: each goes one further back.
-    in_a_row: usize,
-}
-
-/// The state of writing snapshots.
-struct Snapshots {
-    config: CheckpointConfig,
-    writer: SnapshotWriter,
-    /// Who waits for the next one.
-    asked: Vec<Reply>,
-    /// Streams to be forgotten, when the writer is free.
-    to_forget: Vec<ForgetJob>,
-    /// When and where the schedule was last met, successfully or not.
-    tried_at: Instant,
-    tried_step: u64,
-    written: Option<Written>,
-    failed: u64,
-}
-
-/// Wall-clock figures since the last report.
-struct Interval {
-    began: Instant,
-    waited: Duration,
-    samples: u64,
-    /// Sums over the steps that were taken apart.
-    phases: PhaseSeconds,
-    timed_steps: u64,
-    first_uses: FirstUses,
-}
-
-/// The name of [`FirstUses`] among a snapshot's statistics.
-const FIRST_USES: &str = "first_uses";
-
-/// Losses of samples at their first use.
-#[derive(Default)]
-struct FirstUses {
-    samples: u64,
-    context: Mean,
-    motion: Mean,
-}
-
-#[derive(Default)]
-struct Mean {
-    sum: f64,
-    count: u64,
-}
-
-impl Mean {
-    fn add(&mut self, value: Option<f32>) {
-        if let Some(value) = value {
-            self.sum += f64::from(value);
-            self.count += 1;
-        }
-    }
-
-    /// NaN of nothing.
-    fn value(&self) -> f64 {
-        self.sum / self.count as f64
-    }
-}
-
-impl FirstUses {
-    /// What a snapshot keeps.
-    fn export(&self) -> Result<NamedTensor, TrainError> {
-        let values = [
-            self.samples as f64,
-            self.context.sum,
-            self.context.count as f64,
-            self.motion.sum,
-            self.motion.count as f64,
-        ];
-        Ok(NamedTensor::copy_of(FIRST_USES, &Tensor::from_slice(&values))?)
-    }
-
-    /// What [`Self::export`] gave; nothing, of a snapshot that has none.
-    fn import(statistics: &BTreeMap<String, Tensor>) -> Self {
-        let values = statistics.get(FIRST_USES).filter(|values| values.numel() == 5);
-        let Some(values) = values else {
-            return Self::default();
-        };
-        let value = |place: i64| values.double_value(&[place]);
-        let mean = |place: i64| Mean {
-            sum: value(place),
-            count: value(place + 1) as u64,
-        };
-        Self {
-            samples: value(0) as u64,
-            context: mean(1),
-            motion: mean(3),
-        }
-    }
-
-    fn add(&mut self, outcomes: &[SampleOutcome], first: &[bool]) {
-        for (outcome, _) in outcomes.iter().zip(first).filter(|(_, first)| **first) {
-            self.samples += 1;
-            self.context.add(outcome.context_loss);
-            self.motion.add(outcome.motion_loss);
-        }
-    }
-}
-
 fn now_unix() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     since.map_or(0, |since| since.as_secs())
-}
-
-impl Interval {
-    fn begin() -> Self {
-        Self {
-            began: Instant::now(),
-            waited: Duration::ZERO,
-            samples: 0,
-            phases: PhaseSeconds::default(),
-            timed_steps: 0,
-            first_uses: FirstUses::default(),
-        }
-    }
 }
 
 impl Run {
@@ -612,79 +492,5 @@ impl Run {
             snapshot,
             snapshots_failed,
         })
-    }
-}
-
-impl Snapshots {
-    /// Counts and tells what became of a snapshot; gives the error back where it could not be written.
-    fn settle(
-        &mut self,
-        outcome: WriteOutcome,
-        on_event: &mut dyn FnMut(TrainEvent),
-    ) -> Option<CheckpointError> {
-        if let Err(error) = outcome.pruned {
-            let reason = error.to_string();
-            on_event(TrainEvent::PruneFailed { reason });
-        }
-        match outcome.written {
-            Ok(written) => {
-                self.written = Some(written.clone());
-                if let Some(reason) = written.replay_failed.clone() {
-                    let step = written.step;
-                    on_event(TrainEvent::ReplayNotSaved { step, reason });
-                }
-                on_event(TrainEvent::SnapshotWritten(written));
-                None
-            }
-            Err(error) => {
-                self.failed += 1;
-                on_event(TrainEvent::SnapshotFailed {
-                    step: outcome.step,
-                    reason: error.to_string(),
-                });
-                Some(error)
-            }
-        }
-    }
-
-    /// As [`Self::finish`], of the last snapshot, whose failure is the run's. The newest one from before it stands.
-    fn last(&mut self, on_event: &mut dyn FnMut(TrainEvent), first_step: u64) -> Result<(), TrainError> {
-        match self.finish(on_event)? {
-            None => Ok(()),
-            Some(source) => Err(TrainError::LastSnapshot {
-                source,
-                standing: self
-                    .written
-                    .as_ref()
-                    .map(|written| written.step)
-                    .or((first_step > 0).then_some(first_step)),
-            }),
-        }
-    }
-
-    /// Lets the writer forget a stream, if it is free.
-    fn begin_to_forget(&mut self) {
-        if !self.writer.busy()
-            && let Some(job) = self.to_forget.pop()
-        {
-            self.writer.forget(job);
-        }
-    }
-
-    /// Waits for the snapshot under way, if there is one, and has the streams forgotten that are to be.
-    fn finish(
-        &mut self,
-        on_event: &mut dyn FnMut(TrainEvent),
-    ) -> Result<Option<CheckpointError>, CheckpointError> {
-        let failed = match self.writer.wait() {
-            Some(outcome) => self.settle(outcome?, on_event),
-            None => None,
-        };
-        while !self.to_forget.is_empty() {
-            self.begin_to_forget();
-            // It tells whoever asked; there is no snapshot to settle.
-            let _ = self.writer.wait();
-        }
-        Ok(failed)
     }
 }
