@@ -4,7 +4,7 @@ use rand_chacha::ChaCha8Rng;
 use super::encode::EncoderSettings;
 use super::movement::Movement;
 use super::plan::VideoPlan;
-use super::texture::{Backdrop, Paint};
+use super::texture::{Backdrop, Paint, muted_colour};
 use crate::window::FrameSize;
 
 /// Size of every video.
@@ -157,7 +157,6 @@ impl Scene {
 
 impl Object {
     fn draw(rng: &mut ChaCha8Rng, reach: (f32, f32), sizes: std::ops::Range<f32>) -> Self {
-        let colour = |rng: &mut ChaCha8Rng| std::array::from_fn(|_| rng.random_range(15.0..240.0));
         Self {
             shape: Shape::ALL.choose(rng).copied().unwrap_or(Shape::Disc),
             size: rng.random_range(sizes),
@@ -167,7 +166,7 @@ impl Object {
             ),
             angle: rng.random_range(0.0..std::f32::consts::TAU),
             shift: rng.random_range(0.0..1.0),
-            colours: [colour(rng), colour(rng)],
+            colours: [muted_colour(rng), muted_colour(rng)],
             stripes: rng.random_range(1.0..4.0),
         }
     }

@@ -156,6 +156,13 @@ pub struct Backdrop {
     pub pixels: Vec<[f32; 3]>,
 }
 
+/// A shade with a faint tint. Were scenes' colours far apart, they would tell one scene from another by themselves, and matching
+/// clips with key frames would teach nothing of what a scene shows.
+pub(super) fn muted_colour(rng: &mut ChaCha8Rng) -> [f32; 3] {
+    let shade = rng.random_range(40.0..215.0);
+    std::array::from_fn(|_| shade + rng.random_range(-12.0..12.0))
+}
+
 /// What a backdrop is painted with, whatever its context.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Paint {
@@ -177,12 +184,11 @@ impl Paint {
     /// Draws everything but what the context decides.
     pub fn draw(rng: &mut ChaCha8Rng) -> Self {
         let luma = rng.random_range(104.0..134.0);
-        let colour = |rng: &mut ChaCha8Rng| std::array::from_fn(|_| rng.random_range(40.0..215.0));
         Self {
             unit_pixels: rng.random_range(24.0..38.0),
             angle: rng.random_range(-0.35..0.35),
             seed: rng.random(),
-            colours: [colour(rng), colour(rng)],
+            colours: [muted_colour(rng), muted_colour(rng)],
             mean: std::array::from_fn(|_| luma + rng.random_range(-9.0..9.0)),
             spread: rng.random_range(28.0..40.0),
         }
