@@ -204,7 +204,7 @@ fn a_manifest_of_a_later_format_says_so() {
     .unwrap();
     let told = show(root.path()).unwrap_err().to_string();
     assert!(
-        told.ends_with("has format version 9; this comove reads version 2"),
+        told.ends_with("has format version 9; this comove reads version 3"),
         "{told}"
     );
 }

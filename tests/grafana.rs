@@ -11,7 +11,8 @@ use std::time::{Duration, SystemTime};
 use comove::decode::DecodeSnapshot;
 use comove::eval::{HeldFigures, Protocol};
 use comove::ingest::{ByteBudget, Ledger, StreamName, StreamState};
-use comove::replay::{Replay, ReplayConfig};
+use comove::model::Preset;
+use comove::replay::{Replay, ReplayConfig, SpillConfig, SpillFolder};
 use comove::telemetry::table::{Kind, Metric, TABLE};
 use comove::telemetry::{
     CheckpointMetrics, MemoryByOwner, ProbeMetrics, Registry, SourceCounts, TrainMetrics,
@@ -408,7 +409,10 @@ fn promtool_finds_nothing_to_say_about_the_metrics_page() {
     drop(ledger.receive(100));
     let name = StreamName::new("gate").unwrap();
     let config = ReplayConfig::default();
-    let replay = Replay::new(&config, 8, ChaCha8Rng::seed_from_u64(0)).unwrap();
+    let disk = tempfile::tempdir().unwrap();
+    let spill = SpillConfig::default();
+    let spill = SpillFolder::open(disk.path(), &spill, &Preset::Micro.sample_spec()).unwrap();
+    let replay = Replay::with_spill(&config, 8, ChaCha8Rng::seed_from_u64(0), spill).unwrap();
     let mut scout = ScoutSnapshot::default();
     scout.errors.insert("corrupt", 1);
 

@@ -260,7 +260,13 @@ fn every_panel_variable_annotation_and_rule_has_an_answer_of_a_real_prometheus()
     let labelled = place.path("labelled");
     media::class_folders(&labelled);
     let probe = format!("[probe]\ndir = {labelled:?}\nevery = \"2s\"\n");
-    let config = std::fs::read_to_string(place.path("config.toml")).unwrap() + &probe + STREAMS;
+    // So little memory that samples go to disk within seconds.
+    let config = std::fs::read_to_string(place.path("config.toml"))
+        .unwrap()
+        .replace("min_samples = 4", "min_samples = 4\ncapacity = \"3 MiB\"")
+        + "[replay.spill]\ncapacity = \"40 MiB\"\nsegment_size = \"2 MiB\"\n"
+        + &probe
+        + STREAMS;
     std::fs::write(place.path("config.toml"), config).unwrap();
 
     let mut first = start(&place, port);
