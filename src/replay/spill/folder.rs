@@ -31,7 +31,7 @@ pub struct SpillFolder {
 }
 
 impl SpillFolder {
-    /// Makes the folder where it is missing, takes its lock and finds its segments. Nothing is written before [`Self::begin`].
+    /// Makes the folder where it is missing, takes its lock and finds its segments. Nothing is written before `begin`.
     ///
     /// # Errors
     /// A folder that cannot be read or written to, or that another process has open.
