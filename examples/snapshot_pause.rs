@@ -3,6 +3,9 @@
 //! Trains the micro preset on a replay of that many GiB, writes a snapshot of all of it, trains on with a few new samples, writes
 //! another one, and prints the steps' times before, during and after.
 
+#[path = "random_sample/mod.rs"]
+mod random_sample;
+
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -10,15 +13,13 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use comove::checkpoint::{CheckpointConfig, Written};
 use comove::ingest::StreamName;
-use comove::model::Preset;
-use comove::replay::{
-    Replay, ReplayConfig, ReplayContent, ReplayState, Sample, SampleId, StoredSamples, TimeRange,
-};
+use comove::replay::{Replay, ReplayConfig, ReplayContent, ReplayState, Sample, StoredSamples};
 use comove::train::{
     BatchSource, DeviceChoice, EndReason, NoData, SampleOutcome, TrainConfig, TrainEvent, TrainerParts, spawn,
 };
-use rand::{RngCore, SeedableRng};
+use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
+use random_sample::sample;
 
 /// Steps before each snapshot.
 const STEPS: u64 = 40;
@@ -51,36 +52,6 @@ impl BatchSource for Timed {
     fn restore(&mut self, state: ReplayState, samples: Option<StoredSamples>) -> Result<(), String> {
         Replay::import(&self.replay, state, samples);
         Ok(())
-    }
-}
-
-fn sample(random: &mut ChaCha8Rng, number: u64, stream: &StreamName) -> Sample {
-    let spec = Preset::Micro.sample_spec();
-    let pixels = 3 * spec.frame_size.area();
-    let cells = 2 * spec.target_frames as usize * spec.motion_size.area();
-    let mut bytes = |count: usize| {
-        let mut bytes = vec![0; count];
-        random.fill_bytes(&mut bytes);
-        bytes
-    };
-    let motion = |bytes: Vec<u8>| bytes.into_iter().map(i16::from).collect();
-    Sample {
-        id: SampleId(0),
-        stream: stream.clone(),
-        segment: number,
-        spec,
-        source_width: 320,
-        source_height: 240,
-        key_frame: bytes(pixels),
-        clip: bytes(pixels * spec.clip_frames as usize),
-        target: motion(bytes(cells)),
-        negatives: motion(bytes(cells * spec.hard_negatives as usize)),
-        pts: None,
-        arrival: TimeRange {
-            first_ns: number,
-            last_ns: number,
-        },
-        frame_rate: None,
     }
 }
 

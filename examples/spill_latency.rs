@@ -3,6 +3,9 @@
 //! Fills a replay of micro samples with and without room on disk, and prints how long inserting a sample and drawing a batch
 //! take: from memory, from disk with its pages cached, and after they were dropped (`dd oflag=nocache`). FOLDER should be empty.
 
+#[path = "random_sample/mod.rs"]
+mod random_sample;
+
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -13,9 +16,10 @@ use anyhow::Context;
 use bytesize::ByteSize;
 use comove::ingest::StreamName;
 use comove::model::Preset;
-use comove::replay::{Replay, ReplayConfig, Sample, SampleId, SpillConfig, SpillFolder, TimeRange};
-use rand::{RngCore, SeedableRng};
+use comove::replay::{Replay, ReplayConfig, SpillConfig, SpillFolder};
+use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
+use random_sample::sample;
 
 /// Samples in a batch.
 const BATCH: usize = 8;
@@ -25,37 +29,6 @@ const SAMPLES: u64 = 3000;
 const DRAWS: usize = 400;
 /// Batches between two drops of the page cache.
 const DRAWS_A_DROP: usize = 10;
-
-fn sample(random: &mut ChaCha8Rng, number: u64, stream: &StreamName) -> Sample {
-    let spec = Preset::Micro.sample_spec();
-    let pixels = 3 * spec.frame_size.area();
-    let cells = 2 * spec.target_frames as usize * spec.motion_size.area();
-    let mut bytes = |count: usize| {
-        let mut bytes = vec![0; count];
-        random.fill_bytes(&mut bytes);
-        bytes
-    };
-    let motion = |bytes: Vec<u8>| bytes.into_iter().map(i16::from).collect();
-    let at = TimeRange {
-        first_ns: number,
-        last_ns: number,
-    };
-    Sample {
-        id: SampleId(0),
-        stream: stream.clone(),
-        segment: number,
-        spec,
-        source_width: 320,
-        source_height: 240,
-        key_frame: bytes(pixels),
-        clip: bytes(pixels * spec.clip_frames as usize),
-        target: motion(bytes(cells)),
-        negatives: motion(bytes(cells * spec.hard_negatives as usize)),
-        pts: None,
-        arrival: at,
-        frame_rate: None,
-    }
-}
 
 fn told(what: &str, mut took: Vec<Duration>) {
     took.sort();
