@@ -26,7 +26,7 @@ pub const JOB_SECONDS: [f64; 12] = [
 /// How often an idle thread looks whether the pool was closed.
 const IDLE_POLL: Duration = Duration::from_millis(100);
 
-/// A few decoders, each on its own thread, that share one bounded queue of jobs.
+/// A few decoders, each on its own thread, that share two bounded queues of jobs: one for those who wait, one for those who can't.
 #[derive(Debug)]
 pub struct DecodePool {
     queue: DecodeQueue,
@@ -36,7 +36,10 @@ pub struct DecodePool {
 /// The way into a [`DecodePool`]; cheap to clone.
 #[derive(Clone, Debug)]
 pub struct DecodeQueue {
-    jobs: Sender<Pending>,
+    /// Of files, which always have another job ready.
+    patient: Sender<Pending>,
+    /// Of live streams, which would find a common queue full of the files' jobs.
+    urgent: Sender<Pending>,
     shared: Arc<Shared>,
 }
 
@@ -106,14 +109,16 @@ impl DecodePool {
     ) -> Self {
         let threads = config.threads.get();
         // One job ready for each decoder: more would only hold access units in memory.
-        let (jobs, waiting) = crossbeam_channel::bounded(threads);
+        let (patient, patient_waiting) = crossbeam_channel::bounded(threads);
+        let (urgent, urgent_waiting) = crossbeam_channel::bounded(threads);
         let shared = Arc::new(Shared {
             threads,
             ..Shared::default()
         });
         let start = |number: usize| {
             let worker = Worker {
-                waiting: waiting.clone(),
+                patient: patient_waiting.clone(),
+                urgent: urgent_waiting.clone(),
                 shared: shared.clone(),
                 kind: config.decoder,
                 deadline: config.deadline,
@@ -133,7 +138,11 @@ impl DecodePool {
             })
             .collect();
         Self {
-            queue: DecodeQueue { jobs, shared },
+            queue: DecodeQueue {
+                patient,
+                urgent,
+                shared,
+            },
             threads,
         }
     }
@@ -164,13 +173,13 @@ impl DecodeQueue {
     /// Hands a job in, waiting for room; for file sources. After the pool's end the reply gets [`DecodeError::Closed`].
     pub fn submit(&self, job: DecodeJob, reply: DecodeReply) {
         // A job that nobody will take is answered when it is dropped.
-        drop(self.jobs.send(Pending::new(job, reply)));
+        drop(self.patient.send(Pending::new(job, reply)));
     }
 
     /// Hands a job in if there is room; for live sources, which shed. After the pool's end the reply gets
     /// [`DecodeError::Closed`].
     pub fn try_submit(&self, job: DecodeJob, reply: DecodeReply) -> Result<(), QueueFull> {
-        match self.jobs.try_send(Pending::new(job, reply)) {
+        match self.urgent.try_send(Pending::new(job, reply)) {
             Err(TrySendError::Full(pending)) => match pending.take() {
                 Some((job, reply)) => Err(QueueFull { job, reply }),
                 None => Ok(()),
@@ -182,11 +191,12 @@ impl DecodeQueue {
     /// Figures so far.
     pub fn snapshot(&self) -> DecodeSnapshot {
         let shared = &self.shared;
+        let lanes = [&self.patient, &self.urgent];
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         DecodeSnapshot {
             threads: shared.threads,
-            queued: self.jobs.len(),
-            queue_capacity: self.jobs.capacity().unwrap_or_default(),
+            queued: lanes.iter().map(|lane| lane.len()).sum(),
+            queue_capacity: lanes.iter().filter_map(|lane| lane.capacity()).sum(),
             jobs_done: read(&shared.jobs_done),
             jobs_failed: read(&shared.jobs_failed),
             units_fed: read(&shared.units_fed),
@@ -245,7 +255,8 @@ type Outcome = Result<Decoded, DecodeError>;
 /// One thread of the pool. Its decoder sits on a second thread, because a decoder that hangs cannot be interrupted: it is
 /// left there, and the next job gets a new one.
 struct Worker<M> {
-    waiting: Receiver<Pending>,
+    patient: Receiver<Pending>,
+    urgent: Receiver<Pending>,
     shared: Arc<Shared>,
     kind: DecoderKind,
     deadline: Duration,
@@ -262,7 +273,7 @@ struct Seat {
 impl<D: Decode, M: Fn() -> Result<D, DecodeError> + Clone + Send + 'static> Worker<M> {
     fn run(mut self) {
         loop {
-            let pending = match self.waiting.recv_timeout(IDLE_POLL) {
+            let pending = match self.next() {
                 Ok(pending) => pending,
                 Err(RecvTimeoutError::Timeout) if !self.shared.closed.load(Ordering::Relaxed) => continue,
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return,
@@ -300,6 +311,15 @@ impl<D: Decode, M: Fn() -> Result<D, DecodeError> + Clone + Send + 'static> Work
                     .picture_bytes
                     .fetch_sub(picture_bytes, Ordering::Relaxed);
             }
+        }
+    }
+
+    /// Of the two queues at random where both have a job, so that neither waits for ever.
+    fn next(&self) -> Result<Pending, RecvTimeoutError> {
+        crossbeam_channel::select! {
+            recv(self.patient) -> pending => Ok(pending?),
+            recv(self.urgent) -> pending => Ok(pending?),
+            default(IDLE_POLL) => Err(RecvTimeoutError::Timeout),
         }
     }
 

@@ -117,7 +117,16 @@ impl RateLimiter {
 
     /// Whether one more sample may be inserted now.
     pub fn may_insert(&self) -> bool {
-        !self.started() || self.balance() + self.samples_per_insert <= self.tolerance
+        self.may_insert_beside(0, 0)
+    }
+
+    /// Whether one more may be inserted where `promised` are to come anyway and `left` places should stay for others. Less is left
+    /// where a batch might wait for a sample that never comes.
+    pub fn may_insert_beside(&self, promised: usize, left: usize) -> bool {
+        let more = self.samples_per_insert * (1 + promised) as f64;
+        let to_spare = 2.0 * self.tolerance - self.largest_batch as f64 - self.samples_per_insert;
+        let left = (self.samples_per_insert * left as f64).min(to_spare.max(0.0));
+        !self.started() || self.balance() + more <= self.tolerance - left
     }
 
     /// Whether `batch` samples may be drawn now.
@@ -231,13 +240,14 @@ mod tests {
             samples_per_insert in 0.05f64..50.0,
             min_samples in 1usize..100,
             batch in 1usize..70,
+            left in 0usize..100,
             tries in prop::collection::vec(any::<bool>(), 1..2000),
         ) {
             let mut limiter = limiter(samples_per_insert, min_samples, batch);
             let (mut stored, mut drawn) = (0u64, 0u64);
             for insert in tries {
-                prop_assert!(limiter.may_insert() || limiter.may_sample(batch));
-                if insert && limiter.may_insert() {
+                prop_assert!(limiter.may_insert_beside(0, left) || limiter.may_sample(batch));
+                if insert && limiter.may_insert_beside(0, left) {
                     stored += 1;
                     limiter.inserted(stored as usize, false);
                 } else if !insert && limiter.may_sample(batch) {

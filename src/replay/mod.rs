@@ -1,8 +1,8 @@
 //! [`Sample`]s in, batches of them out; bounded in bytes.
 //!
 //! Takes samples from the decode threads, gives batches to the trainer's thread. Runs on its callers' threads. Overloaded
-//! (training behind): files wait in [`Replay::insert_blocking`], live streams are refused by [`Replay::try_insert`]. Starved
-//! (sources behind): [`Replay::sample_batch`] waits. What stays and what is drawn is decided by [`Eviction`] and
+//! (training behind): files wait for a [`Place`] in [`Replay::wait_for_turn`], live streams are refused one by [`Replay::promise`], and
+//! streams that had fewer samples in than others go first. Starved (sources behind): [`Replay::sample_batch`] waits. What stays and what is drawn is decided by [`Eviction`] and
 //! [`Sampling`]; how fast, by [`RateLimiter`]. Streams that can be read again bring a [`Ticket`] with each sample
 //! ([`Replay::arrive`]), so that a checkpoint knows how far they came; in a fixed order ([`Replay::fix_order`]) their samples are
 //! taken on the thread that draws. Room on disk beside memory ([`SpillFolder`]) is for the oldest in memory: they are written by
@@ -20,6 +20,7 @@ mod record;
 mod redundancy;
 mod reservoir;
 mod sample;
+mod shares;
 mod snapshot;
 mod spill;
 mod store;
@@ -45,7 +46,9 @@ pub(crate) use spill::SpillReader;
 pub use spill::{
     LossReason, READ_SECONDS, SlotPlace, SpillConfig, SpillError, SpillFolder, SpillSnapshot, SpilledSample,
 };
-pub use store::{InsertRefused, NoBatch, PolicyState, Replay, ReplayContent, ReplayState, StoredSamples};
+pub use store::{
+    InsertRefused, NoBatch, Place, PolicyState, Replay, ReplayContent, ReplayState, StoredSamples, Turn,
+};
 pub use stored::StoredSample;
 pub use stream_fair::StreamFair;
 pub use two_tier::TwoTier;

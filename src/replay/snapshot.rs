@@ -47,9 +47,9 @@ pub struct ReplaySnapshot {
     pub sampled: u64,
     /// Samples that made room for others.
     pub evicted: u64,
-    /// Samples that a live stream offered while training was behind.
+    /// Places that a live stream asked for while training was behind.
     pub refused: u64,
-    /// Samples that a live stream offered while memory waited for the disk.
+    /// Places that a live stream asked for while memory waited for the disk.
     pub refused_by_spill: u64,
     /// Samples that the eviction policy did not keep.
     pub not_kept: u64,
@@ -71,7 +71,7 @@ pub struct ReplaySnapshot {
     pub balance: f64,
     /// Who waits for whom.
     pub limiter: LimiterState,
-    /// Time that finished inserts waited for training, all together.
+    /// Time that files waited for a place, all together.
     pub insert_wait: Duration,
     /// Time that training waited for samples.
     pub sample_wait: Duration,

@@ -2,6 +2,7 @@ mod arrive;
 mod content;
 mod draw;
 mod forget;
+mod place;
 mod refusals;
 mod spilling;
 
@@ -12,6 +13,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use rand_chacha::ChaCha8Rng;
 
 use super::arrivals::Arrivals;
+use super::shares::Shares;
 use super::table::{Bounds, Stored, Table};
 use super::{
     Eviction, LimiterState, RateLimiter, ReplayConfig, ReplayConfigError, ReplaySnapshot, Sample, SampleId,
@@ -21,13 +23,15 @@ use crate::ingest::StreamName;
 use spilling::Spilling;
 
 pub use content::{PolicyState, ReplayContent, ReplayState, StoredSamples};
+pub use place::{Place, Turn};
 pub use refusals::{InsertRefused, NoBatch};
 
 /// The store between the decoders and the trainer.
 ///
-/// Shared by reference or [`Arc`]. Inserting blocks ([`Self::insert_blocking`], files) or refuses ([`Self::try_insert`],
-/// live streams) while training is behind; [`Self::sample_batch`] waits while sources are behind. One mutex guards the
-/// tables; nobody holds it while waiting, and samples are freed outside it. Waiters are served in no particular order.
+/// Shared by reference or [`Arc`]. Streams get a [`Place`] before they have a sample made: files wait for one
+/// ([`Self::wait_for_turn`]), live streams are refused ([`Self::promise`]) while training is behind. A sample that is made already comes
+/// by [`Self::insert_blocking`] or [`Self::try_insert`]. [`Self::sample_batch`] waits while sources are behind. One mutex guards the
+/// tables; nobody holds it while waiting, and samples are freed outside it.
 ///
 /// With a folder beside it ([`Self::with_spill`]), the oldest samples in memory go to disk as newer ones come; the policies see one
 /// store. They are written by whoever calls [`Self::keep_spilling`], on a thread of its own, and read, outside the mutex, by
@@ -49,6 +53,9 @@ struct Inner {
     table: Table,
     limiter: RateLimiter,
     arrivals: Arrivals,
+    shares: Shares,
+    /// Places given and not yet filled.
+    promised: usize,
     spilling: Option<Spilling>,
     /// Nanoseconds since the Unix epoch: of these streams nothing is kept whose pictures arrived before.
     forgotten_until: BTreeMap<StreamName, u64>,
@@ -126,6 +133,8 @@ impl Replay {
                 table: Table::new(bounds, config.fresh_share, eviction, sampling),
                 limiter: RateLimiter::new(config, largest_batch),
                 arrivals: Arrivals::default(),
+                shares: Shares::default(),
+                promised: 0,
                 spilling: spill.map(Spilling::new),
                 forgotten_until: BTreeMap::new(),
                 observer: None,
@@ -162,33 +171,16 @@ impl Replay {
         look(&self.lock().table)
     }
 
-    /// Whether [`Self::try_insert`] would take a sample now. A live stream asks before it has a window decoded.
+    /// Whether [`Self::try_insert`] would take a sample now.
     pub fn wants_samples(&self) -> bool {
         let inner = self.lock();
         !inner.closed && inner.may_take()
     }
 
-    /// Waits until [`Self::try_insert`] would take a sample; false when replay is closed. A file source waits here before
-    /// it has a window decoded, so that it holds up no decoder. Others may be quicker: this reserves nothing.
-    pub fn wait_until_wanted(&self) -> bool {
-        let mut inner = self.lock();
-        while !inner.closed && !inner.may_take() {
-            inner = self.drawn.wait(inner).unwrap_or_else(PoisonError::into_inner);
-        }
-        !inner.closed
-    }
-
     /// Takes the sample now or not at all.
     pub fn try_insert(&self, sample: Sample) -> Result<SampleId, InsertRefused> {
         let mut inner = self.lock();
-        if !inner.closed && !inner.limiter.may_insert() {
-            inner.refused += 1;
-            return Err(InsertRefused::TrainerBehind);
-        }
-        if !inner.closed && !inner.may_take() {
-            inner.refused_by_spill += 1;
-            return Err(InsertRefused::SpillBehind);
-        }
+        inner.refuse(0)?;
         self.insert(inner, sample)
     }
 

@@ -188,7 +188,7 @@ metrics! {
     REPLAY_BATCHES_REPEATING = "comove_replay_batches_repeating_segments_total", Kind::Counter, Count, [],
         "Batches with two samples of one segment, because there were fewer segments than a batch has samples.";
     REPLAY_WAIT = "comove_replay_wait_seconds_total", Kind::Counter, Seconds, ["side"],
-        "Time that inserts waited for training (insert), and training for samples (sample).";
+        "Time that files waited for a place, all together (insert), and training for samples (sample).";
     REPLAY_LIMITER = "comove_replay_limiter_state", Kind::Gauge, Plain, ["state"],
         "1 for what the samples-per-insert limiter does now, 0 for everything else.";
     REPLAY_DRAWN_AGE = "comove_replay_drawn_age_seconds_total", Kind::Counter, Seconds, [],

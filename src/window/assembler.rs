@@ -3,7 +3,7 @@ use std::sync::Arc;
 use super::{FrameSize, SamplePlan};
 use crate::decode::{DecodeError, RgbPicture};
 use crate::ingest::{DropReason, Fate, SkipReason, StreamName};
-use crate::replay::{InsertRefused, Replay, Sample, SampleId, Ticket};
+use crate::replay::{InsertRefused, Place, Replay, Sample, SampleId, Ticket};
 
 /// What a stream does when the stages behind it do not keep up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,7 +61,7 @@ pub enum PlanFailed {
 }
 
 impl PlanFailed {
-    fn fate(&self) -> Fate {
+    pub(super) fn fate(&self) -> Fate {
         match self {
             Self::Decode(DecodeError::Closed { .. }) | Self::Replay(InsertRefused::Closed) => {
                 Fate::Dropped(DropReason::Stopping)
@@ -90,15 +90,15 @@ impl Assembler {
         Self { replay }
     }
 
-    /// Ends the plan. With a `ticket` (files) this may wait for replay; that is rare, as the scout waits before. Without one the
-    /// sample is taken now or not at all.
+    /// Ends the plan, whose sample replay has promised a place; streams that can be read again have a `ticket` for it.
     pub fn finish(
         &self,
         plan: &SamplePlan,
         ticket: Option<&Ticket>,
+        place: Place,
         decoded: Result<Vec<RgbPicture>, DecodeError>,
     ) -> Result<(), PlanFailed> {
-        let taken = self.sample(plan, ticket, decoded);
+        let taken = self.sample(plan, ticket, place, decoded);
         // Whoever goes on from a checkpoint decodes again what only the end kept from being decoded.
         if let (Some(ticket), Err(PlanFailed::Decode(_) | PlanFailed::Assemble(_))) = (ticket, &taken)
             && !matches!(taken, Err(PlanFailed::Decode(DecodeError::Closed { .. })))
@@ -116,12 +116,13 @@ impl Assembler {
         &self,
         plan: &SamplePlan,
         ticket: Option<&Ticket>,
+        place: Place,
         decoded: Result<Vec<RgbPicture>, DecodeError>,
     ) -> Result<(), PlanFailed> {
         let sample = assemble(plan, &decoded?)?;
         match ticket {
-            Some(ticket) => self.replay.arrive(ticket, sample)?,
-            None => drop(self.replay.try_insert(sample)?),
+            Some(ticket) => self.replay.arrive(ticket, place, sample)?,
+            None => self.replay.insert_at(place, sample)?,
         }
         Ok(())
     }

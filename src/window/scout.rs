@@ -21,7 +21,7 @@ use crate::h264::DecodeError;
 use crate::ingest::{
     AccessUnit, DropReason, Fate, FilePlace, IngestItem, SegmentEndReason, SkipReason, StreamName, WallClock,
 };
-use crate::replay::{Replay, StreamCursor, Ticket};
+use crate::replay::{Place, Replay, StreamCursor, Ticket, Turn};
 
 /// A scout that waits for replay looks this often whether it must hurry.
 const HURRY_POLL: Duration = Duration::from_millis(100);
@@ -298,11 +298,11 @@ impl Scout {
         &mut self,
         act: impl FnOnce(&mut Chooser, &mut dyn FnMut() -> Demand, &mut ChaCha8Rng) -> Outcome,
     ) -> Outcome {
-        let (replay, pace) = (&self.parts.replay, self.parts.pace);
+        let (replay, pace, stream) = (&self.parts.replay, self.parts.pace, &self.parts.stream);
         let mut demand = || match pace {
             // It waits until somebody does.
             Pace::File => Demand::Now,
-            Pace::Live if replay.wants_samples() => Demand::Now,
+            Pace::Live if replay.wants_from(stream) => Demand::Now,
             Pace::Live => Demand::Shed(DropReason::ReplayFull),
         };
         let outcome = act(&mut self.chooser, &mut demand, &mut self.parts.rng);
@@ -328,14 +328,17 @@ impl Scout {
         }
     }
 
-    /// Waits until the window's sample is wanted; false when none is wanted any more.
-    fn has_its_turn(&self, ticket: &Ticket) -> bool {
+    /// A place for the window's sample, or what becomes of its units without one. A file waits for it.
+    fn place(&self, ticket: Option<&Ticket>) -> Result<Place, Fate> {
+        let Some(ticket) = ticket else {
+            let promised = self.parts.replay.promise(&self.parts.stream);
+            return promised.map_err(|refused| PlanFailed::Replay(refused).fate());
+        };
         loop {
-            if let Some(wanted) = self.parts.replay.wait_for_turn(ticket, HURRY_POLL) {
-                return wanted;
-            }
-            if self.hurry.load(Ordering::Relaxed) {
-                return false;
+            match self.parts.replay.wait_for_turn(ticket, HURRY_POLL) {
+                Turn::Now(place) => return Ok(place),
+                Turn::NotYet if !self.hurry.load(Ordering::Relaxed) => {}
+                Turn::NotYet | Turn::Closed => return Err(Fate::Dropped(DropReason::Stopping)),
             }
         }
     }
@@ -353,13 +356,17 @@ impl Scout {
         if self.parts.cursor.is_settled(self.windows) {
             return plan.settle(Fate::Skipped(SkipReason::LearnedBefore));
         }
+        let place = match self.place(ticket.as_ref()) {
+            Ok(place) => place,
+            Err(fate) => return plan.settle(fate),
+        };
         let plan = Arc::new(plan);
+        let is_file = ticket.is_some();
         let reply = {
             let (plan, assembler, watch) = (plan.clone(), self.assembler.clone(), self.watch.clone());
             let (wall_clock, in_flight) = (self.parts.wall_clock.clone(), self.in_flight.clone());
-            let ticket = ticket.clone();
             Box::new(move |decoded| {
-                let taken = assembler.finish(&plan, ticket.as_ref(), decoded);
+                let taken = assembler.finish(&plan, ticket.as_ref(), place, decoded);
                 watch.update(|state| {
                     state.in_flight -= 1;
                     *match taken {
@@ -375,24 +382,14 @@ impl Scout {
             })
         };
         self.watch.update(|state| state.in_flight += 1);
-        match ticket {
-            Some(ticket) => {
-                if self.has_its_turn(&ticket) {
-                    self.parts.decoders.submit(job, reply);
-                } else {
-                    plan.settle(Fate::Dropped(DropReason::Stopping));
-                    self.watch.update(|state| state.in_flight -= 1);
-                }
-            }
-            None => {
-                if let Err(QueueFull { .. }) = self.parts.decoders.try_submit(job, reply) {
-                    plan.settle(Fate::Dropped(DropReason::DecodersBusy));
-                    self.watch.update(|state| {
-                        state.in_flight -= 1;
-                        state.decoders_busy += 1;
-                    });
-                }
-            }
+        if is_file {
+            self.parts.decoders.submit(job, reply);
+        } else if let Err(QueueFull { .. }) = self.parts.decoders.try_submit(job, reply) {
+            plan.settle(Fate::Dropped(DropReason::DecodersBusy));
+            self.watch.update(|state| {
+                state.in_flight -= 1;
+                state.decoders_busy += 1;
+            });
         }
     }
 }

@@ -1,8 +1,8 @@
-use std::sync::PoisonError;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::super::arrivals::Next;
-use super::{Inner, InsertRefused, Replay};
+use super::{Inner, InsertRefused, Place, Replay, Turn};
 use crate::ingest::StreamName;
 use crate::replay::{Sample, StreamCursor, Ticket};
 use crate::window::ResumePoint;
@@ -55,25 +55,45 @@ impl Replay {
 
     /// A stream's scout has ended, and all its windows were answered: in a fixed order nobody waits for it any more.
     pub fn stream_gone(&self, stream: &StreamName) {
-        self.lock().arrivals.gone(stream);
+        let mut inner = self.lock();
+        inner.arrivals.gone(stream);
+        inner.shares.gone(stream);
+        drop(inner);
         self.stored.notify_all();
     }
 
-    /// Waits until the window's sample is wanted; false when replay is closed, none when it is not wanted by `patience`.
-    pub fn wait_for_turn(&self, ticket: &Ticket, patience: Duration) -> Option<bool> {
-        let too_soon = |inner: &mut Inner| !inner.closed && !inner.may_arrive(ticket);
-        let waited = self.drawn.wait_timeout_while(self.lock(), patience, too_soon);
-        let (inner, waited) = waited.unwrap_or_else(PoisonError::into_inner);
-        match waited.timed_out() {
-            true => None,
-            false => Some(!inner.closed),
+    /// Waits up to `patience` until the window's sample is wanted.
+    pub fn wait_for_turn(self: &Arc<Self>, ticket: &Ticket, patience: Duration) -> Turn {
+        let began = Instant::now();
+        let mut inner = self.lock();
+        loop {
+            if inner.closed {
+                return Turn::Closed;
+            }
+            if inner.arrivals.has_fixed_order() {
+                if inner.arrivals.has_room(ticket) {
+                    return Turn::Now(Place::in_order());
+                }
+            } else if inner.has_place_for(&ticket.stream) {
+                inner.insert_wait += began.elapsed();
+                return Turn::Now(self.place(inner, &ticket.stream));
+            }
+            let left = patience.saturating_sub(began.elapsed());
+            if left.is_zero() {
+                inner.insert_wait += began.elapsed();
+                return Turn::NotYet;
+            }
+            inner = match self.drawn.wait_timeout(inner, left) {
+                Ok((guard, _)) => guard,
+                Err(poisoned) => poisoned.into_inner().0,
+            };
         }
     }
 
-    /// Takes the window's sample, waiting while training is behind. In a fixed order it is put aside, and taken when its turn
-    /// comes.
-    pub fn arrive(&self, ticket: &Ticket, sample: Sample) -> Result<(), InsertRefused> {
+    /// Takes the window's sample. In a fixed order it is put aside, and taken when its turn comes.
+    pub fn arrive(&self, ticket: &Ticket, place: Place, sample: Sample) -> Result<(), InsertRefused> {
         let mut inner = self.lock();
+        place.fill(&mut inner);
         if inner.arrivals.has_fixed_order() {
             if inner.closed {
                 return Err(InsertRefused::Closed);
@@ -83,11 +103,6 @@ impl Replay {
             self.stored.notify_all();
             return Ok(());
         }
-        let began = std::time::Instant::now();
-        while !inner.closed && !inner.may_take() {
-            inner = self.drawn.wait(inner).unwrap_or_else(PoisonError::into_inner);
-        }
-        inner.insert_wait += began.elapsed();
         let (result, evicted) = inner.take(sample);
         // A sample that came too late is made again by whoever goes on from the checkpoint.
         if result != Err(InsertRefused::Closed) {
@@ -137,15 +152,6 @@ impl Replay {
         }
         if taken {
             self.drawn.notify_all();
-        }
-    }
-}
-
-impl Inner {
-    fn may_arrive(&mut self, ticket: &Ticket) -> bool {
-        match self.arrivals.has_fixed_order() {
-            true => self.arrivals.has_room(ticket),
-            false => self.may_take(),
         }
     }
 }

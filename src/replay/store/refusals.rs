@@ -6,10 +6,10 @@ use super::Replay;
 /// Why a sample was not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InsertRefused {
-    /// The limiter holds inserts back until more is trained. Only [`Replay::try_insert`] says so.
+    /// The limiter holds inserts back until more is trained. Only [`Replay::promise`] and [`Replay::try_insert`] say so.
     #[error("training is behind: replay takes no sample now")]
     TrainerBehind,
-    /// Samples are not written to disk as fast as they come. Only [`Replay::try_insert`] says so.
+    /// Samples are not written to disk as fast as they come. Said by the same.
     #[error("writing to disk is behind: memory has no room for a sample now")]
     SpillBehind,
     /// The eviction policy preferred what is stored.

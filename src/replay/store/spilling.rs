@@ -112,12 +112,14 @@ impl Replay {
 impl Inner {
     /// Whether a sample may come now: training is not behind, and memory has room where it cannot be made at once.
     pub(super) fn may_take(&self) -> bool {
-        self.limiter.may_insert() && self.has_memory()
+        self.limiter.may_insert_beside(self.promised, 0) && self.has_memory()
     }
 
+    /// Whether memory has room for another sample beside those promised.
     pub(super) fn has_memory(&self) -> bool {
         let spilling = self.spilling.as_ref();
-        spilling.is_none_or(|spilling| self.table.has_memory_for(spilling.folder.sample_bytes()))
+        let bytes = |one: usize| one.saturating_mul(1 + self.promised);
+        spilling.is_none_or(|spilling| self.table.has_memory_for(bytes(spilling.folder.sample_bytes())))
     }
 
     /// The next sample for the disk, and the folder; no folder where the disk has failed a moment ago.

@@ -48,12 +48,18 @@ fn in_a_fixed_order_samples_are_taken_in_turn_whatever_came_first_and_only_by_wh
     // Backwards, and b before a.
     for (stream, number) in [("b", 2), ("b", 1), ("a", 2)] {
         replay
-            .arrive(&ticket(stream, number), Sample::small(stream, number, 10))
+            .arrive(
+                &ticket(stream, number),
+                Place::in_order(),
+                Sample::small(stream, number, 10),
+            )
             .unwrap();
     }
     assert!(replay.sample_batch(2, Duration::ZERO).is_err());
     assert!(stored(&replay).is_empty(), "it is the turn of a");
-    replay.arrive(&ticket("a", 1), Sample::small("a", 1, 10)).unwrap();
+    replay
+        .arrive(&ticket("a", 1), Place::in_order(), Sample::small("a", 1, 10))
+        .unwrap();
     assert!(stored(&replay).is_empty());
     // It waits for a third sample, since inserting goes first.
     assert!(replay.sample_batch(2, Duration::ZERO).is_err());
@@ -64,10 +70,14 @@ fn in_a_fixed_order_samples_are_taken_in_turn_whatever_came_first_and_only_by_wh
 #[test]
 fn a_window_that_gives_nothing_and_a_stream_that_is_gone_are_passed_over() {
     let replay = in_order(&["a", "b", "c"]);
-    replay.arrive(&ticket("a", 1), Sample::small("a", 1, 10)).unwrap();
+    replay
+        .arrive(&ticket("a", 1), Place::in_order(), Sample::small("a", 1, 10))
+        .unwrap();
     replay.give_up(&ticket("b", 1));
     replay.stream_gone(&name("c"));
-    replay.arrive(&ticket("a", 2), Sample::small("a", 2, 10)).unwrap();
+    replay
+        .arrive(&ticket("a", 2), Place::in_order(), Sample::small("a", 2, 10))
+        .unwrap();
     assert!(replay.sample_batch(2, Duration::ZERO).is_err());
     assert_eq!(stored(&replay).len(), 2);
     // With every source over the last ones are drawn from, as after `sources_ended`.
@@ -82,9 +92,9 @@ fn a_stream_far_ahead_waits_without_keeping_a_decoder() {
     let replay = Arc::new(in_order(&["a", "b"]));
     let patience = Duration::from_millis(10);
     let mut number = 1;
-    while replay.wait_for_turn(&ticket("a", number), patience) == Some(true) {
+    while let Turn::Now(place) = replay.wait_for_turn(&ticket("a", number), patience) {
         replay
-            .arrive(&ticket("a", number), Sample::small("a", number, 10))
+            .arrive(&ticket("a", number), place, Sample::small("a", number, 10))
             .unwrap();
         number += 1;
         assert!(number < 100, "nothing holds it back");
@@ -93,9 +103,11 @@ fn a_stream_far_ahead_waits_without_keeping_a_decoder() {
         let (replay, ticket) = (replay.clone(), ticket("a", number));
         move || replay.wait_for_turn(&ticket, Duration::from_secs(20))
     });
-    replay.arrive(&ticket("b", 1), Sample::small("b", 1, 10)).unwrap();
+    replay
+        .arrive(&ticket("b", 1), Place::in_order(), Sample::small("b", 1, 10))
+        .unwrap();
     let _ = replay.sample_batch(2, Duration::ZERO);
-    assert_eq!(waiter.join().unwrap(), Some(true));
+    assert!(matches!(waiter.join().unwrap(), Turn::Now(_)));
 }
 
 fn point(windows: u64, file: u64) -> ResumePoint {
@@ -125,7 +137,11 @@ fn a_cursor_stands_at_the_last_file_before_which_everything_is_settled() {
     // A file without a window.
     replay.pass_point(&door, point(2, 2));
     replay
-        .arrive(&ticket("door", 2), Sample::small("door", 0, 10))
+        .arrive(
+            &ticket("door", 2),
+            Place::in_order(),
+            Sample::small("door", 0, 10),
+        )
         .unwrap();
     let file = |replay: &Replay| {
         let content = replay.export(false, || {});
@@ -157,7 +173,11 @@ fn after_a_run_that_came_to_its_end_every_source_begins_anew() {
     let door = name("door");
     replay.begin_stream(&door, "settings", true);
     replay
-        .arrive(&ticket("door", 1), Sample::small("door", 4, 10))
+        .arrive(
+            &ticket("door", 1),
+            Place::in_order(),
+            Sample::small("door", 4, 10),
+        )
         .unwrap();
     replay.source_over(&door, 1);
     let resumed = |finished: bool| {

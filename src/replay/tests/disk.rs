@@ -370,7 +370,9 @@ fn in_a_fixed_order_whoever_draws_writes_too() {
             stream: name.clone(),
             number,
         };
-        replay.arrive(&ticket, numbered("a", number)).unwrap();
+        replay
+            .arrive(&ticket, Place::in_order(), numbered("a", number))
+            .unwrap();
         let _ = replay.sample_batch(4, Duration::ZERO);
     }
     let now = replay.snapshot();

@@ -5,6 +5,97 @@ use std::thread;
 use std::time::Duration;
 
 use super::*;
+use crate::ingest::StreamName;
+
+fn name(stream: &str) -> StreamName {
+    StreamName::new(stream).unwrap()
+}
+
+fn ticket(stream: &str) -> Ticket {
+    Ticket {
+        stream: name(stream),
+        number: 1,
+    }
+}
+
+/// A trainer that is the bottleneck, files that always wait, and a camera that asks now and then, when places are gone.
+#[test]
+fn a_live_stream_gets_its_share_beside_files_that_always_wait() {
+    let replay = Arc::new(limited(1.0, 4, 4));
+    let files = ["one", "two"].map(|stream| {
+        let replay = replay.clone();
+        thread::spawn(move || {
+            loop {
+                match replay.wait_for_turn(&ticket(stream), PATIENCE) {
+                    Turn::Now(place) => {
+                        let _ = replay.insert_at(place, Sample::small(stream, 0, 10));
+                    }
+                    Turn::NotYet => {}
+                    Turn::Closed => return,
+                }
+            }
+        })
+    });
+    let settled = |was: u64| {
+        // The files take what they get.
+        let deadline = std::time::Instant::now() + PATIENCE;
+        while replay.snapshot().inserted == was && std::time::Instant::now() < deadline {
+            thread::sleep(Duration::from_millis(1));
+        }
+        thread::sleep(Duration::from_millis(10));
+    };
+    settled(0);
+    let door = name("door");
+    let mut shed = 0;
+    for _ in 0..40 {
+        let was = replay.snapshot().inserted;
+        assert!(replay.sample_batch(4, PATIENCE).is_ok());
+        settled(was);
+        match replay.promise(&door) {
+            Ok(place) => replay.insert_at(place, Sample::small("door", 0, 10)).unwrap(),
+            Err(refused) => {
+                assert_eq!(refused, InsertRefused::TrainerBehind);
+                shed += 1;
+            }
+        }
+    }
+    assert!(shed <= 2, "{shed} of 40 windows shed");
+    let inserted = replay.by_stream();
+    assert!(
+        inserted[&name("one")] > 30 && inserted[&name("two")] > 30,
+        "{inserted:?}"
+    );
+    replay.close();
+    files.into_iter().for_each(|file| file.join().unwrap());
+}
+
+#[test]
+fn a_place_is_kept_until_its_sample_comes_and_goes_back_if_none_does() {
+    let replay = Arc::new(limited(1.0, 2, 2));
+    let door = name("door");
+    while replay.sample_batch(2, Duration::ZERO).is_err() {
+        replay.try_insert(Sample::small("a", 0, 10)).unwrap();
+    }
+    let mut places = Vec::new();
+    while let Ok(place) = replay.promise(&door) {
+        places.push(place);
+    }
+    assert!(!places.is_empty());
+    assert_eq!(
+        replay.try_insert(Sample::small("a", 0, 10)),
+        Err(InsertRefused::TrainerBehind)
+    );
+    drop(places.pop());
+    places.push(replay.promise(&door).unwrap());
+    let before = replay.snapshot().inserted;
+    let promised = places.len() as u64;
+    for place in places {
+        replay.insert_at(place, Sample::small("door", 0, 10)).unwrap();
+    }
+    assert_eq!(replay.snapshot().inserted, before + promised);
+    assert!(replay.snapshot().balance <= 3.0);
+    assert!(matches!(replay.promise(&door), Err(InsertRefused::TrainerBehind)));
+}
 
 #[test]
 fn live_streams_are_refused_and_files_wait_while_training_is_behind() {
@@ -26,7 +117,12 @@ fn live_streams_are_refused_and_files_wait_while_training_is_behind() {
     });
     let scout = thread::spawn({
         let replay = replay.clone();
-        move || replay.wait_until_wanted()
+        move || loop {
+            match replay.wait_for_turn(&ticket("file"), Duration::from_millis(10)) {
+                Turn::NotYet => {}
+                turn => return turn,
+            }
+        }
     });
     thread::sleep(Duration::from_millis(30));
     assert!(!file.is_finished() && !scout.is_finished());
@@ -34,8 +130,11 @@ fn live_streams_are_refused_and_files_wait_while_training_is_behind() {
     replay.sample_batch(2, Duration::ZERO).unwrap();
     assert!(file.join().unwrap().is_ok());
     replay.close();
-    scout.join().unwrap();
-    assert!(!replay.wait_until_wanted());
+    drop(scout.join().unwrap());
+    assert!(matches!(
+        replay.wait_for_turn(&ticket("file"), PATIENCE),
+        Turn::Closed
+    ));
     let now = replay.snapshot();
     assert_eq!((now.inserted, now.refused), (stored + 1, 1));
     assert!(
