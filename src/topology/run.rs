@@ -42,6 +42,10 @@ pub fn run(config: Config, source: ConfigSource) -> Result<RunSummary, RunError>
     run_watched(config, source, drop)
 }
 
+/// So long a thread that answers requests waits for the next one. A new thread for every scrape would get another one of malloc's
+/// arenas each time, and each arena keeps the memory of a page.
+const ANSWERING_THREAD_WAITS: Duration = Duration::from_secs(900);
+
 /// As [`run()`]; gives the running program to `watch` once it has begun.
 ///
 /// # Errors
@@ -60,6 +64,7 @@ pub fn run_watched(
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .thread_name("control")
+        .thread_keep_alive(ANSWERING_THREAD_WAITS)
         .enable_all()
         .build()
         .map_err(|source| RunError::System {
