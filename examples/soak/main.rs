@@ -60,7 +60,11 @@ struct Args {
 }
 
 fn main() {
-    let args = Args::parse();
+    let mut args = Args::parse();
+    if args.synthetic {
+        // They are no cameras, and lie behind no relay.
+        args.flapping = 0;
+    }
     let server = Server::start(None, CAMERA, None);
     let relays: Vec<_> = (0..args.flapping).map(|_| Relay::to(server.port)).collect();
     let streams = (0..args.streams).map(|number| match (args.synthetic, relays.get(number)) {
