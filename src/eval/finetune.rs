@@ -305,7 +305,7 @@ impl Classifier {
             .collect();
         let draws: Vec<ViewDraw> = sizes
             .iter()
-            .map(|&(w, h)| SampleDraw::draw(rng, w, h).clip)
+            .map(|&(w, h)| SampleDraw::draw(rng, w, h, 1.0).clip)
             .collect();
         let labels: Vec<i64> = clips.iter().map(|(_, class)| *class).collect();
         let labels = Tensor::f_from_slice(&labels)?.to_device(device);

@@ -20,8 +20,8 @@ pub struct Appearance {
 pub(super) const LUMA: [f64; 3] = [0.299, 0.587, 0.114];
 
 const JITTER_PROBABILITY: f64 = 0.5;
-const STRENGTH: std::ops::RangeInclusive<f64> = 0.6..=1.4;
-const HUE_TURNS: std::ops::RangeInclusive<f64> = -0.1..=0.1;
+const JITTER: f64 = 0.4;
+const HUE_TURNS: f64 = 0.1;
 const GREY_PROBABILITY: f64 = 0.2;
 const BLUR_PROBABILITY: f64 = 0.5;
 const BLUR_SIGMA: std::ops::RangeInclusive<f64> = 0.1..=2.0;
@@ -38,21 +38,23 @@ impl Appearance {
         }
     }
 
-    /// Jitter of 0.4, 0.4, 0.4 and 0.1 every other time, grey one time in five, blur every other time.
-    pub fn draw(rng: &mut ChaCha8Rng) -> Self {
+    /// Jitter of 0.4, 0.4, 0.4 and 0.1 every other time, grey one time in five, blur every other time: that at a `strength` of 1, and
+    /// in proportion below.
+    pub fn draw(rng: &mut ChaCha8Rng, strength: f64) -> Self {
         let mut drawn = Self::untouched();
+        let (jitter, turns) = (JITTER * strength, HUE_TURNS * strength);
         if rng.random_bool(JITTER_PROBABILITY) {
-            let brightness = rng.random_range(STRENGTH);
-            let contrast = rng.random_range(STRENGTH);
-            let saturated = saturation(rng.random_range(STRENGTH));
-            let turned = hue(rng.random_range(HUE_TURNS));
+            let brightness = rng.random_range(1.0 - jitter..=1.0 + jitter);
+            let contrast = rng.random_range(1.0 - jitter..=1.0 + jitter);
+            let saturated = saturation(rng.random_range(1.0 - jitter..=1.0 + jitter));
+            let turned = hue(rng.random_range(-turns..=turns));
             drawn.matrix = scaled(product(turned, saturated), brightness * contrast);
             drawn.mean_share = brightness * (1.0 - contrast);
         }
-        if rng.random_bool(GREY_PROBABILITY) {
+        if rng.random_bool(GREY_PROBABILITY * strength) {
             drawn.matrix = product(saturation(0.0), drawn.matrix);
         }
-        if rng.random_bool(BLUR_PROBABILITY) {
+        if rng.random_bool(BLUR_PROBABILITY * strength) {
             drawn.blur_sigma = rng.random_range(BLUR_SIGMA);
         }
         drawn
@@ -141,7 +143,7 @@ mod tests {
         let mut rng = ChaCha8Rng::seed_from_u64(4);
         let (mut blurred, mut grey, mut plain) = (0, 0, 0);
         for _ in 0..2000 {
-            let drawn = Appearance::draw(&mut rng);
+            let drawn = Appearance::draw(&mut rng, 1.0);
             blurred += u32::from(drawn.blur_sigma > 0.0);
             assert!(drawn.blur_sigma <= 2.0);
             let is_grey = near(drawn.matrix[0], drawn.matrix[1]) && near(drawn.matrix[1], drawn.matrix[2]);
@@ -151,5 +153,24 @@ mod tests {
         assert!((900..1100).contains(&blurred), "{blurred}");
         assert!((320..480).contains(&grey), "{grey}");
         assert!((720..880).contains(&plain), "{plain}");
+    }
+
+    #[test]
+    fn without_strength_nothing_changes_and_with_half_of_it_half_as_much() {
+        let mut rng = ChaCha8Rng::seed_from_u64(4);
+        let mut blurred = 0;
+        for _ in 0..500 {
+            let none = Appearance::draw(&mut rng, 0.0);
+            assert!(none.blur_sigma == 0.0 && none.mean_share.abs() < 1e-12);
+            assert!(near(apply(none.matrix, [0.1, 0.5, 0.9]), [0.1, 0.5, 0.9]));
+            let half = Appearance::draw(&mut rng, 0.5);
+            blurred += u32::from(half.blur_sigma > 0.0);
+            // Brightness and contrast stretch white by at most 1.2 each.
+            assert!(apply(half.matrix, [1.0; 3])[0] <= 1.2 * 1.2 + 1e-9);
+        }
+        assert!(
+            (90..160).contains(&blurred),
+            "{blurred} of 500, and a quarter is right"
+        );
     }
 }

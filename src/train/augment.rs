@@ -26,11 +26,11 @@ pub struct SampleDraw {
 }
 
 impl SampleDraw {
-    /// Draws both views of a sample whose source has this size.
-    pub fn draw(rng: &mut ChaCha8Rng, source_width: u32, source_height: u32) -> Self {
+    /// Draws both views of a sample whose source has this size; a `strength` of 1 is the paper's, 0 leaves but the mirroring.
+    pub fn draw(rng: &mut ChaCha8Rng, source_width: u32, source_height: u32, strength: f64) -> Self {
         let mut view = || ViewDraw {
-            crop: Crop::draw(rng, source_width, source_height),
-            appearance: Appearance::draw(rng),
+            crop: Crop::draw(rng, source_width, source_height, strength),
+            appearance: Appearance::draw(rng, strength),
         };
         Self {
             clip: view(),
@@ -303,7 +303,7 @@ mod tests {
     fn clip_and_motion_stay_aligned_x_turns_its_sign_and_lengths_follow_the_crop() {
         let mut rng = ChaCha8Rng::seed_from_u64(8);
         let crops: Vec<Crop> = (0..24)
-            .map(|_| Crop::draw(&mut rng, SOURCE.0, SOURCE.1))
+            .map(|_| Crop::draw(&mut rng, SOURCE.0, SOURCE.1, 1.0))
             .collect();
         let draws: Vec<SampleDraw> = crops.iter().map(|&crop| plain(crop)).collect();
         let seen = views(&sample(moving), &draws);

@@ -16,7 +16,7 @@ pub struct Crop {
     pub flipped: bool,
 }
 
-const AREA: std::ops::RangeInclusive<f64> = 0.2..=1.0;
+const AREA_MIN: f64 = 0.2;
 const ASPECT_MIN: f64 = 3.0 / 4.0;
 const ASPECT_MAX: f64 = 4.0 / 3.0;
 const FLIP_PROBABILITY: f64 = 0.5;
@@ -35,10 +35,12 @@ impl Crop {
     }
 
     /// A random part as torchvision's `RandomResizedCrop` draws it: 0.2 to 1 of the area, 3:4 to 4:3 in shape, tried ten times,
-    /// else the largest part of a legal shape in the middle; mirrored every other time.
-    pub fn draw(rng: &mut ChaCha8Rng, source_width: u32, source_height: u32) -> Self {
+    /// else the largest part of a legal shape in the middle; mirrored every other time. With a `strength` below 1 parts are larger:
+    /// from 0.6 of the area at 0.5.
+    pub fn draw(rng: &mut ChaCha8Rng, source_width: u32, source_height: u32, strength: f64) -> Self {
         let (source_width, source_height) = (f64::from(source_width), f64::from(source_height));
-        let (width, height) = draw_size(rng, source_width, source_height);
+        let area_min = 1.0 - strength * (1.0 - AREA_MIN);
+        let (width, height) = draw_size(rng, source_width, source_height, area_min);
         Self {
             left: rng.random_range(0.0..=source_width - width),
             top: rng.random_range(0.0..=source_height - height),
@@ -49,9 +51,9 @@ impl Crop {
     }
 }
 
-fn draw_size(rng: &mut ChaCha8Rng, source_width: f64, source_height: f64) -> (f64, f64) {
+fn draw_size(rng: &mut ChaCha8Rng, source_width: f64, source_height: f64, area_min: f64) -> (f64, f64) {
     for _ in 0..ATTEMPTS {
-        let area = source_width * source_height * rng.random_range(AREA);
+        let area = source_width * source_height * rng.random_range(area_min..=1.0);
         let aspect = rng.random_range(ASPECT_MIN.ln()..=ASPECT_MAX.ln()).exp();
         let (width, height) = ((area * aspect).sqrt(), (area / aspect).sqrt());
         if width <= source_width && height <= source_height {
@@ -73,12 +75,25 @@ mod tests {
     use super::*;
 
     #[test]
+    fn weaker_crops_are_larger() {
+        let mut rng = ChaCha8Rng::seed_from_u64(2);
+        let areas = (0..300).map(|_| {
+            let crop = Crop::draw(&mut rng, 320, 240, 0.5);
+            crop.width * crop.height / (320.0 * 240.0)
+        });
+        let least = areas.fold(1.0, f64::min);
+        assert!((0.5999..0.65).contains(&least), "{least}");
+        let whole = Crop::draw(&mut rng, 320, 240, 0.0);
+        assert!(whole.width * whole.height > 0.999 * 320.0 * 240.0, "{whole:?}");
+    }
+
+    #[test]
     fn crops_lie_inside_and_keep_area_and_shape_in_source_pixels() {
         let mut rng = ChaCha8Rng::seed_from_u64(1);
         for (width, height) in [(1920, 1080), (320, 240), (100, 1000), (1, 1)] {
             let mut flips = 0;
             for _ in 0..500 {
-                let crop = Crop::draw(&mut rng, width, height);
+                let crop = Crop::draw(&mut rng, width, height, 1.0);
                 assert!(
                     crop.left >= 0.0 && crop.left + crop.width <= f64::from(width) + 1e-9,
                     "{crop:?}"

@@ -210,10 +210,11 @@ impl Learner {
         let batch = Batch::gather(samples, self.model.config(), device)?;
         self.begin_step();
         clock.lap(|seconds| &mut seconds.copy);
+        let strength = self.config.augment_strength();
         let draws: Vec<SampleDraw> = batch
             .source_sizes
             .iter()
-            .map(|&(width, height)| SampleDraw::draw(&mut self.rng, width, height))
+            .map(|&(width, height)| SampleDraw::draw(&mut self.rng, width, height, strength))
             .collect();
         if self.config.dropout > 0.0 {
             // libtorch's generator cannot be stored: it is seeded from ours at every step.

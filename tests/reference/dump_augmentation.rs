@@ -74,7 +74,7 @@ pub fn write_augmentation(folder: &Path, config: &ModelConfig, seed: u64) -> any
     };
     let draws: Vec<SampleDraw> = SOURCES
         .iter()
-        .map(|&(width, height)| SampleDraw::draw(&mut rng, width, height))
+        .map(|&(width, height)| SampleDraw::draw(&mut rng, width, height, 1.0))
         .collect();
     let views = augment(&batch, &draws, config);
 
@@ -82,7 +82,7 @@ pub fn write_augmentation(folder: &Path, config: &ModelConfig, seed: u64) -> any
         "model": config,
         "sources": SOURCES,
         "draws": draws.iter().map(|draw| serde_json::json!({ "clip": view(&draw.clip), "key_frame": view(&draw.key_frame) })).collect::<Vec<_>>(),
-        "crops_of_1280x720": (0..DRAWS).map(|_| crop(&Crop::draw(&mut rng, 1280, 720))).collect::<Vec<_>>(),
+        "crops_of_1280x720": (0..DRAWS).map(|_| crop(&Crop::draw(&mut rng, 1280, 720, 1.0))).collect::<Vec<_>>(),
     });
     std::fs::write(folder.join("augmentation.json"), serde_json::to_vec(&case)?)?;
     Tensor::write_safetensors(
