@@ -63,7 +63,7 @@ impl Conv {
         let size = input.size();
         let (height, width) = (size[3], size[4]);
         let output = input
-            .reshape([size[0], size[1], size[2], height * width])
+            .reshape([-1, size[1], size[2], height * width])
             .convolution(
                 &self.weight.to_kind(kind).squeeze_dim(4),
                 None::<&Tensor>,
@@ -75,7 +75,8 @@ impl Conv {
                 1,
             );
         let size = output.size();
-        output.view([size[0], size[1], size[2], height, width])
+        // The batch is left open: a traced program takes any number of clips.
+        output.view([-1, size[1], size[2], height, width])
     }
 }
 
