@@ -62,18 +62,16 @@ impl Conv {
     fn in_time(&self, input: &Tensor, stride: i64, padding: i64, kind: Kind) -> Tensor {
         let size = input.size();
         let (height, width) = (size[3], size[4]);
-        let output = input
-            .reshape([-1, size[1], size[2], height * width])
-            .convolution(
-                &self.weight.to_kind(kind).squeeze_dim(4),
-                None::<&Tensor>,
-                [stride, 1],
-                [padding, 0],
-                [1, 1],
-                false,
-                [0, 0],
-                1,
-            );
+        let output = input.reshape([-1, size[1], size[2], height * width]).convolution(
+            &self.weight.to_kind(kind).squeeze_dim(4),
+            None::<&Tensor>,
+            [stride, 1],
+            [padding, 0],
+            [1, 1],
+            false,
+            [0, 0],
+            1,
+        );
         let size = output.size();
         // The batch is left open: a traced program takes any number of clips.
         output.view([-1, size[1], size[2], height, width])
