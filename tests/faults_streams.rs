@@ -291,7 +291,7 @@ fn lost_packets_cost_their_gops_and_no_more() {
         "1 % of RTP packets lost",
         Some(took),
         &format!(
-            "{} packets lost, {} units dropped, {} of {} units used",
+            "{} packets lost, {} units dropped and {} used while {} came in",
             relay.lost_packets(),
             lossy.dropped,
             lossy.used,
