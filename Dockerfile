@@ -19,8 +19,6 @@ RUN apt-get update -qq \
 COPY --from=build /opt/comove /opt/comove
 COPY --from=build /src/target/release/comove /usr/local/bin/comove
 COPY config /etc/comove
-# as in packaging/comove.service, which says why
-ENV MALLOC_ARENA_MAX=16
 USER comove
 WORKDIR /var/lib/comove
 EXPOSE 9464

@@ -10,11 +10,11 @@ macro_rules! say_as_is {
 
 mod check;
 mod checkpoint;
+mod environment;
 mod eval;
 mod extract;
 mod forget;
 mod inspect;
-mod openmp;
 mod prepare;
 mod progress;
 mod run;
@@ -195,8 +195,10 @@ impl From<anyhow::Error> for Failure {
 /// Reads the command line, does what it says, and tells how that went.
 pub fn main() -> ExitCode {
     let command = Cli::parse().command;
-    if matches!(command, Command::Run(_) | Command::Eval(_)) {
-        openmp::let_waiting_threads_sleep();
+    match command {
+        Command::Run(_) => environment::for_a_long_run(),
+        Command::Eval(_) => environment::for_computing(),
+        _ => {}
     }
     let done = match command {
         Command::Run(args) => run::run(&args),

@@ -1,4 +1,4 @@
-//! Scrapes that are far apart cost no memory.
+//! Memory that does not creep up: scrapes that are far apart, malloc's arenas.
 
 #![allow(clippy::unwrap_used, reason = "test code")]
 
@@ -30,6 +30,14 @@ fn a_scrape_is_answered_by_the_thread_that_answered_the_last_one() {
     let place = Place::new();
     let mut run = Run::start(&place.run(["synthetic:width=64&height=48&frame_rate=2&live=true"]));
     run.get("/metrics").expect("a page");
+    // Read by malloc before `main`.
+    let environment = std::fs::read(format!("/proc/{}/environ", run.id())).unwrap();
+    let has = |wanted: &str| {
+        environment
+            .split(|byte| *byte == 0)
+            .any(|entry| entry == wanted.as_bytes())
+    };
+    assert!(has("MALLOC_ARENA_MAX=2") || std::env::var_os("MALLOC_ARENA_MAX").is_some());
     let first = answering(&run);
     assert!(
         first.len() > 2,

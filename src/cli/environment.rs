@@ -1,0 +1,60 @@
+//! What the C libraries read from the environment when they are loaded. That is before `main`: to set it, the program has to be
+//! started anew, once. Whoever sets one of these variables decides alone.
+
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+/// OpenMP's threads spin for milliseconds while they wait for the slowest of them. On a machine whose cores have other work, the
+/// spinning takes the slowest thread's own core away, and small steps become slower; sleeping costs microseconds. (Two
+/// cores, `micro`, other programs with a load of 130: in 100 s not four steps spinning, eight sleeping, twice each.)
+const WAITING: [&str; 3] = ["OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME"];
+
+/// glibc's malloc makes up to eight arenas a core, and each keeps what its threads once needed: with streams that come and go memory
+/// creeps up for hours. With two it is level after ten minutes (docs/reliability.md).
+const ARENAS: &str = "MALLOC_ARENA_MAX";
+
+/// For programs that compute: threads that sleep while they wait, unless the environment says how they shall.
+pub(super) fn for_computing() {
+    start_anew_with(&waiting());
+}
+
+/// For a run that goes on for weeks: memory that does not creep up, too.
+pub(super) fn for_a_long_run() {
+    let mut variables = waiting();
+    if std::env::var_os(ARENAS).is_none() {
+        variables.push((ARENAS, "2"));
+    }
+    start_anew_with(&variables);
+}
+
+fn waiting() -> Vec<(&'static str, &'static str)> {
+    match WAITING.iter().any(|name| std::env::var_os(name).is_some()) {
+        true => Vec::new(),
+        false => vec![(WAITING[0], "passive")],
+    }
+}
+
+/// Starts the program anew in the same process with these variables. Goes on as it is where that fails: slower and larger, but right.
+fn start_anew_with(variables: &[(&str, &str)]) {
+    if variables.is_empty() {
+        return;
+    }
+    let Ok(program) = std::env::current_exe() else {
+        return;
+    };
+    let mut again = Command::new(program);
+    let mut arguments = std::env::args_os();
+    if let Some(name) = arguments.next() {
+        again.arg0(name);
+    }
+    // Comes back only if it failed.
+    let error = again.args(arguments).envs(variables.iter().copied()).exec();
+    let wanted: Vec<_> = variables
+        .iter()
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
+    super::complain(format_args!(
+        "cannot start anew with {} ({error}); training is slower beside other work, memory may creep up",
+        wanted.join(" ")
+    ));
+}
