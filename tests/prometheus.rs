@@ -21,7 +21,7 @@ use promql_parser::util::{ExprVisitor, walk_expr};
 use serde_json::Value;
 
 /// How long Prometheus may take for something that must happen, on however busy a machine.
-const PATIENCE: Duration = Duration::from_secs(240);
+const PATIENCE: Duration = Duration::from_secs(90);
 
 /// A stream that sheds, one that waits, one that is not there and has a password.
 const STREAMS: &str = r#"
