@@ -6,7 +6,7 @@ use std::path::Path;
 
 use comove::eval::{
     Baseline, DatasetOptions, EvalError, EvalOptions, EvalTask, FeatureSource, FinetuneSettings, Folds,
-    GroupRule, NetworkPart, Protocol, Weights, evaluate,
+    GroupRule, NetworkPart, Protocol, Weights, evaluate, evaluate_labels,
 };
 use comove::model::Preset;
 
@@ -269,6 +269,22 @@ fn labels_splits_and_groups_come_from_a_table_and_what_is_missing_is_named() {
     let mut archive = npyz::npz::NpzArchive::open(folder.path().join("out.npz")).unwrap();
     let features = archive.by_name("features").unwrap().unwrap();
     assert_eq!(features.shape(), [8, report.settings.feature_channels as u64]);
+
+    // One pass over the videos judges by several labels as each by itself; a file of features has one.
+    let both = ["kind".to_owned(), "number".to_owned()];
+    assert!(matches!(
+        evaluate_labels(&options, &both),
+        Err(EvalError::OneLabel)
+    ));
+    (options.embeddings, options.page) = (None, None);
+    let reports = evaluate_labels(&options, &both).unwrap();
+    for (report, label) in reports.iter().zip(&both) {
+        options.dataset.label = Some(label.clone());
+        let alone = evaluate(&options).unwrap();
+        let json = |report| serde_json::to_string(report).unwrap();
+        assert_eq!(json(report), json(&alone), "{label}");
+    }
+    assert_eq!(reports.len(), 2);
 }
 
 #[test]
@@ -301,14 +317,14 @@ fn a_probe_and_fine_tuning_tell_the_classes_apart() {
         (1.0, 2)
     );
     let settings = FinetuneSettings {
-        epochs: 6,
+        epochs: 20,
         batch_size: 4,
         ..FinetuneSettings::default()
     };
     options.task = EvalTask::Finetune(settings, Folds { count: 2, seed: 1 });
     let figures = evaluate(&options).unwrap().finetune.unwrap();
-    assert_eq!((figures.classification.queries, figures.epochs.len()), (8, 6));
-    assert!(figures.epochs[5].loss < figures.epochs[0].loss);
+    assert_eq!((figures.classification.queries, figures.epochs.len()), (8, 20));
+    assert!(figures.epochs[19].loss < figures.epochs[0].loss);
     assert!(
         figures.classification.accuracy >= 0.75,
         "{}",

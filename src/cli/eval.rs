@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 use comove::eval::{
     Baseline, DatasetOptions, EvalOptions, EvalTask, FeatureSource, FinetuneSettings, Folds, GroupRule,
-    NamePattern, NetworkPart, Weights, evaluate,
+    NamePattern, NetworkPart, Weights, evaluate, evaluate_labels,
 };
 use comove::model::Preset;
 use comove::telemetry::{LogConfig, start_log};
@@ -19,7 +19,7 @@ pub(super) const EXAMPLES: &str = "Examples:
   comove eval retrieval --checkpoint checkpoints --dataset UCF-101 --annotations ucfTrainTestlist --report ucf101.html
   comove eval probe --checkpoint checkpoints --dataset hmdb51 --annotations testTrainMulti_7030_splits --split 2
   comove eval finetune --checkpoint checkpoints --dataset k400 --annotations annotations --device cuda
-  comove eval retrieval --checkpoint checkpoints --dataset bench --label motion --json > motion.json
+  comove eval retrieval --checkpoint checkpoints --dataset bench --label context,motion --json > both.json
 
 A data set is a folder of videos in any codec. Labels come from --annotations; else from labels.csv in the folder, which
 `comove synth` writes; else from the folders: one for each class, or with train and test (and val) above those.";
@@ -109,9 +109,10 @@ struct Common {
     /// Which of the splits that UCF101 and HMDB51 come with.
     #[arg(long, value_name = "N", default_value_t = 1)]
     split: u32,
-    /// Which column of the CSV file is the label, where it has several.
-    #[arg(long, value_name = "COLUMN")]
-    label: Option<String>,
+    /// Which column of the CSV file is the label, where it has several. With several columns, one report each from one pass over
+    /// the videos (--json: an array).
+    #[arg(long, value_name = "COLUMN,…", value_delimiter = ',')]
+    label: Vec<String>,
     /// Videos whose names have the same text at `{}` are cuts of one scene and stay together, as in `v_*_g{}_c*`.
     #[arg(long, value_name = "PATTERN", conflicts_with = "group_file")]
     group_pattern: Option<NamePattern>,
@@ -212,7 +213,7 @@ impl Common {
             root: self.dataset.clone(),
             annotations: self.annotations.clone(),
             split: self.split,
-            label: self.label.clone(),
+            label: self.label.first().cloned(),
             groups: self.group_pattern.clone().map(GroupRule::Pattern).or(by_file),
         }
     }
@@ -267,14 +268,20 @@ pub(super) fn run(args: &EvalArgs) -> Result<(), Failure> {
         embeddings: common.embeddings.clone(),
         page: common.report.clone(),
     };
-    let report = evaluate(&options).map_err(anyhow::Error::from)?;
+    let reports = match common.label.len() {
+        0 | 1 => vec![evaluate(&options).map_err(anyhow::Error::from)?],
+        _ => evaluate_labels(&options, &common.label).map_err(anyhow::Error::from)?,
+    };
     if common.json {
-        say!(
-            "{}",
-            serde_json::to_string_pretty(&report).map_err(anyhow::Error::from)?
-        );
+        let json = match reports.as_slice() {
+            [report] => serde_json::to_string_pretty(report),
+            several => serde_json::to_string_pretty(several),
+        };
+        say!("{}", json.map_err(anyhow::Error::from)?);
     } else {
-        say_as_is!("{report}");
+        for report in &reports {
+            say_as_is!("{report}");
+        }
     }
     Ok(())
 }

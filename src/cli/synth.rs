@@ -14,7 +14,7 @@ pub(super) const EXAMPLES: &str = "Examples:
   comove eval retrieval --checkpoint bench-checkpoints --dataset bench --label context
   comove eval retrieval --checkpoint bench-checkpoints --dataset bench --label motion
 
-Every video has a context (its surroundings) and a motion, drawn apart from each other; labels.csv has both.";
+Every video has a context (its surroundings) and a motion, drawn apart from each other; labels.csv has both, and\nas `action` the two together.";
 
 /// Make a labelled test set: rendered scenes in real H.264, whose context and motion are known.
 #[derive(Debug, Args)]

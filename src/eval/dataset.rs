@@ -123,6 +123,11 @@ pub struct Dataset {
 }
 
 impl Dataset {
+    /// The files of its videos, in its order.
+    pub fn paths(&self) -> impl Iterator<Item = &Path> {
+        self.videos.iter().map(|video| video.path.as_path())
+    }
+
     /// Finds the videos and their labels; opens no video.
     pub fn open(options: &DatasetOptions) -> Result<Self, EvalError> {
         let root = options.root.as_path();

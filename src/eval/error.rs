@@ -79,6 +79,12 @@ pub enum EvalError {
     /// `--label` without a file that has columns.
     #[error("--label {0}: the data set has no labels.csv, and --annotations names none")]
     LabelWithoutTable(String),
+    /// `--report` or `--embeddings` with several labels.
+    #[error("--report and --embeddings hold one label: name a single --label with them")]
+    OneLabel,
+    /// Columns of labels that do not name the same videos.
+    #[error("--label {0}: its column names other videos than the first label's; judge it by itself")]
+    LabelOfOthers(String),
     /// None of the listed videos is there.
     #[error("{}: none of the {listed} listed videos is below it; the first is {first}", .root.display())]
     NoneListed {

@@ -52,7 +52,7 @@ pub use report::{
     DatasetReport, EVAL_SCHEMA, EvalReport, SettingsReport, ShortVideo, SkippedVideo, VideosUsed,
     WeightsReport,
 };
-pub use run::{EvalOptions, EvalTask, Folds, evaluate};
+pub use run::{EvalOptions, EvalTask, Folds, evaluate, evaluate_labels};
 pub use score::{
     ClassAccuracy, ClassRetrieval, Classification, KnnFigures, Protocol, RecallAtK, RetrievalFigures,
 };

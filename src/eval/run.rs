@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
@@ -14,10 +14,12 @@ use super::knn::VOTE_TEMPERATURE;
 use super::probe::probe;
 use super::report::{
     DatasetReport, EVAL_SCHEMA, EvalReport, SettingsReport, ShortVideo, SkippedVideo, VideosUsed,
+    WeightsReport,
 };
 use super::score::{Comparison, Split, knn, retrieval};
 use super::similarity::UnitFeatures;
 use super::source::FeatureSource;
+use crate::model::ModelConfig;
 
 /// What `comove eval` is asked for; a field an option.
 #[derive(Clone, Debug)]
@@ -112,7 +114,7 @@ impl EvalOptions {
     }
 }
 
-/// Evaluates. The same options, files and device give the same report.
+/// Evaluates by the data set's label. The same options, files and device give the same report.
 ///
 /// # Errors
 /// Options or a data set that make no sense, weights that cannot be loaded or give no usable features, or no video that can
@@ -120,74 +122,133 @@ impl EvalOptions {
 pub fn evaluate(options: &EvalOptions) -> Result<EvalReport, EvalError> {
     options.check()?;
     let dataset = Dataset::open(&options.dataset)?;
-    let (extractor, weights) = options.source.load(options.device)?;
-    let spec = extractor.config().sample;
-    let crop = extractor.config().crop;
-    let reader = extractor.reader(options.clips);
-    let paths: Vec<&Path> = dataset.videos.iter().map(|video| video.path.as_path()).collect();
-    let progress = video_progress(paths.len());
-    let outcomes = features_of(
-        &paths,
-        options.decode_threads.get(),
-        |path| reader.read(path),
-        |place, seen| extractor.feature(place, seen),
-        &progress,
-    )?;
-    progress.finish_and_clear();
-    drop(extractor);
-    let gathered = Gathered::new(&dataset, outcomes)?;
-    gathered.check(&dataset, options.task)?;
-    let comparison = gathered.comparison(&dataset);
-    let seed = options.task.folds().map(|folds| folds.seed);
-    let mut report = EvalReport {
-        schema: EVAL_SCHEMA,
-        weights,
-        settings: SettingsReport {
-            clips_per_video: options.clips,
-            clip_frames: spec.clip_frames,
-            clip_stride: spec.clip_stride,
-            crop,
-            feature_channels: gathered.features.channels(),
-            device: device_name(options.device),
-            fold_seed: seed.filter(|_| !dataset.is_split()),
-            vote_temperature: VOTE_TEMPERATURE,
-        },
-        dataset: gathered.report(&dataset, options.clips),
-        retrieval: None,
-        knn: None,
-        probe: None,
-        finetune: None,
+    let featured = Featured::new(options, &dataset)?;
+    featured.judge(options, &dataset)
+}
+
+/// Evaluates by each of several columns of labels, in their order, with one pass over the videos.
+///
+/// # Errors
+/// As [`evaluate`]; and when a label's column names other videos than the first one's, or one file is to be written for several.
+pub fn evaluate_labels(options: &EvalOptions, labels: &[String]) -> Result<Vec<EvalReport>, EvalError> {
+    options.check()?;
+    if labels.len() > 1 && (options.embeddings.is_some() || options.page.is_some()) {
+        return Err(EvalError::OneLabel);
+    }
+    let datasets = labels
+        .iter()
+        .map(|label| {
+            Dataset::open(&DatasetOptions {
+                label: Some(label.clone()),
+                ..options.dataset.clone()
+            })
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    let Some(first) = datasets.first() else {
+        return Ok(Vec::new());
     };
-    match options.task {
-        EvalTask::Retrieval => report.retrieval = Some(retrieval(&comparison)),
-        EvalTask::Knn { neighbours, folds } => {
-            let count = folds.count as usize;
-            report.knn = Some(knn(&comparison, neighbours as usize, count, folds.seed));
-        }
-        EvalTask::Probe(folds) => report.probe = Some(probe(&comparison, folds.count as usize, folds.seed)?),
-        EvalTask::Finetune(settings, folds) => {
-            let FeatureSource::Network { weights, .. } = &options.source else {
-                return Err(EvalError::NeedsNetwork("there is nothing to fine-tune"));
-            };
-            let finetune = Finetune {
-                weights,
-                device: options.device,
-                settings,
-                paths: &gathered.paths,
-                clips: options.clips,
-                threads: options.decode_threads.get(),
-                seed: folds.seed,
-            };
-            report.finetune = Some(finetune.run(&comparison, folds.count as usize)?);
+    let first_videos: HashSet<&Path> = first.paths().collect();
+    for (label, dataset) in labels.iter().zip(&datasets) {
+        if dataset.paths().collect::<HashSet<_>>() != first_videos {
+            return Err(EvalError::LabelOfOthers(label.clone()));
         }
     }
-    if let Some(path) = &options.embeddings {
-        gathered.write_embeddings(&dataset, path)?;
+    let featured = Featured::new(options, first)?;
+    datasets
+        .iter()
+        .map(|dataset| featured.judge(options, dataset))
+        .collect()
+}
+
+/// What the videos of a data set gave, whatever their labels.
+#[derive(Debug)]
+struct Featured {
+    /// By the video's file: the order of a data set's videos goes by their label.
+    outcomes: HashMap<PathBuf, VideoOutcome>,
+    weights: WeightsReport,
+    model: ModelConfig,
+}
+
+impl Featured {
+    fn new(options: &EvalOptions, dataset: &Dataset) -> Result<Self, EvalError> {
+        let (extractor, weights) = options.source.load(options.device)?;
+        let model = extractor.config().clone();
+        let reader = extractor.reader(options.clips);
+        let paths: Vec<&Path> = dataset.paths().collect();
+        let progress = video_progress(paths.len());
+        let outcomes = features_of(
+            &paths,
+            options.decode_threads.get(),
+            |path| reader.read(path),
+            |place, seen| extractor.feature(place, seen),
+            &progress,
+        )?;
+        progress.finish_and_clear();
+        Ok(Self {
+            outcomes: paths.into_iter().map(Path::to_owned).zip(outcomes).collect(),
+            weights,
+            model,
+        })
     }
-    if let Some(path) = &options.page {
-        write_page(path, &report, &comparison, &gathered.paths)?;
+
+    fn judge(&self, options: &EvalOptions, dataset: &Dataset) -> Result<EvalReport, EvalError> {
+        let spec = self.model.sample;
+        let gathered = Gathered::new(dataset, &self.outcomes)?;
+        gathered.check(dataset, options.task)?;
+        let comparison = gathered.comparison(dataset);
+        let seed = options.task.folds().map(|folds| folds.seed);
+        let mut report = EvalReport {
+            schema: EVAL_SCHEMA,
+            weights: self.weights.clone(),
+            settings: SettingsReport {
+                clips_per_video: options.clips,
+                clip_frames: spec.clip_frames,
+                clip_stride: spec.clip_stride,
+                crop: self.model.crop,
+                feature_channels: gathered.features.channels(),
+                device: device_name(options.device),
+                fold_seed: seed.filter(|_| !dataset.is_split()),
+                vote_temperature: VOTE_TEMPERATURE,
+            },
+            dataset: gathered.report(dataset, options.clips),
+            retrieval: None,
+            knn: None,
+            probe: None,
+            finetune: None,
+        };
+        match options.task {
+            EvalTask::Retrieval => report.retrieval = Some(retrieval(&comparison)),
+            EvalTask::Knn { neighbours, folds } => {
+                let count = folds.count as usize;
+                report.knn = Some(knn(&comparison, neighbours as usize, count, folds.seed));
+            }
+            EvalTask::Probe(folds) => {
+                report.probe = Some(probe(&comparison, folds.count as usize, folds.seed)?)
+            }
+            EvalTask::Finetune(settings, folds) => {
+                let FeatureSource::Network { weights, .. } = &options.source else {
+                    return Err(EvalError::NeedsNetwork("there is nothing to fine-tune"));
+                };
+                let finetune = Finetune {
+                    weights,
+                    device: options.device,
+                    settings,
+                    paths: &gathered.paths,
+                    clips: options.clips,
+                    threads: options.decode_threads.get(),
+                    seed: folds.seed,
+                };
+                report.finetune = Some(finetune.run(&comparison, folds.count as usize)?);
+            }
+        }
+        if let Some(path) = &options.embeddings {
+            gathered.write_embeddings(dataset, path)?;
+        }
+        if let Some(path) = &options.page {
+            write_page(path, &report, &comparison, &gathered.paths)?;
+        }
+        Ok(report)
     }
-    Ok(report)
 }
 
 fn device_name(device: Device) -> String {
@@ -217,17 +278,20 @@ struct Gathered<'a> {
 }
 
 impl<'a> Gathered<'a> {
-    fn new(dataset: &'a Dataset, outcomes: Vec<VideoOutcome>) -> Result<Self, EvalError> {
+    fn new(dataset: &'a Dataset, outcomes: &HashMap<PathBuf, VideoOutcome>) -> Result<Self, EvalError> {
         let mut gathered = Self::default();
         let mut numbers: HashMap<&str, usize> = HashMap::new();
         let grouped = dataset.videos.iter().all(|video| video.group.is_some());
-        for (video, outcome) in dataset.videos.iter().zip(outcomes) {
+        for labelled in &dataset.videos {
             let LabelledVideo {
                 path,
                 class,
                 part,
                 group,
-            } = video;
+            } = labelled;
+            let Some(outcome) = outcomes.get(path) else {
+                continue;
+            };
             let video = dataset.relative(path);
             match outcome {
                 VideoOutcome::Feature {
@@ -237,7 +301,7 @@ impl<'a> Gathered<'a> {
                 } => {
                     gathered
                         .features
-                        .push(&feature)
+                        .push(feature)
                         .map_err(|source| EvalError::Feature {
                             video: path.clone(),
                             source,
@@ -249,16 +313,22 @@ impl<'a> Gathered<'a> {
                     }
                     gathered.classes.push(*class);
                     gathered.parts.push(*part);
-                    gathered.clip_counts.push(clips);
-                    if missing_frames > 0 {
+                    gathered.clip_counts.push(*clips);
+                    if *missing_frames > 0 {
                         gathered.short.push(ShortVideo {
                             video,
-                            missing_frames,
+                            missing_frames: *missing_frames,
                         });
                     }
                 }
                 VideoOutcome::Skipped { reason } => {
-                    gathered.skipped.push((*part, SkippedVideo { video, reason }));
+                    gathered.skipped.push((
+                        *part,
+                        SkippedVideo {
+                            video,
+                            reason: reason.clone(),
+                        },
+                    ));
                 }
             }
         }

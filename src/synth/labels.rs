@@ -14,19 +14,18 @@ pub fn video_path(plan: &VideoPlan) -> String {
     format!("{}/{:06}.mp4", plan.part.name(), plan.number)
 }
 
-/// The content of [`LABELS_FILE`].
+/// The content of [`LABELS_FILE`]: context and motion apart, and as `action` the two together.
 pub fn labels_csv(videos: &[VideoPlan]) -> String {
-    let mut text = String::from("video,split,scene,context,motion\n");
+    let mut text = String::from("video,split,scene,context,motion,action\n");
     for video in videos {
+        let (context, motion) = (video.context.name(), video.motion.name());
         // Writing to a string cannot fail.
         let _ = writeln!(
             text,
-            "{},{},{},{},{}",
+            "{},{},{},{context},{motion},{context}-{motion}",
             video_path(video),
             video.part.name(),
-            video.scene,
-            video.context.name(),
-            video.motion.name()
+            video.scene
         );
     }
     text
