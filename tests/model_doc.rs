@@ -59,7 +59,7 @@ fn heading(out: &mut String, what: &str) -> std::fmt::Result {
 
 fn sizes(models: &[Model]) -> anyhow::Result<String> {
     type Size = (&'static str, fn(&ModelConfig) -> String);
-    const SIZES: [Size; 9] = [
+    const SIZES: [Size; 10] = [
         ("clips", |c| {
             let crop = c.crop;
             format!("[B, 3, {}, {crop}, {crop}]", c.sample.clip_frames)
@@ -83,6 +83,9 @@ fn sizes(models: &[Model]) -> anyhow::Result<String> {
             )
         }),
         ("attention heads", |c| c.predictor.heads.to_string()),
+        ("norm of V's and I's views", |c| {
+            format!("{:?}", c.view_norm).to_lowercase()
+        }),
         ("M-Network's stem", |c| {
             format!("{:?}", c.motion_stem).to_lowercase()
         }),

@@ -13,6 +13,18 @@ pub enum NormKind {
     Group,
 }
 
+/// What clips and key frames go through before the first convolution of the V- and the I-Network.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ViewNorm {
+    /// Nothing, as in the paper.
+    #[default]
+    None,
+    /// Each view is brought to a mean of 0 and a deviation of 1: how bright and how contrasty a view is tells clips apart without a
+    /// look at what they show, and small networks learn that first (docs/results.md).
+    View,
+}
+
 /// What follows the M-Network's first convolution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -63,6 +75,9 @@ pub struct ModelConfig {
     pub motion_crop: u32,
     /// How activations are normalised.
     pub norm: NormKind,
+    /// How views are normalised. Checkpoints from before there was a choice have none.
+    #[serde(default)]
+    pub view_norm: ViewNorm,
     /// The V-Network, of bottlenecks.
     pub video: ResidualConfig,
     /// The I-Network, of basic blocks.

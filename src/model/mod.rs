@@ -28,7 +28,7 @@ mod video_network;
 
 pub use average::Average;
 pub use basic_block::BasicBlock;
-pub use config::{ModelConfig, MotionStem, NormKind, PredictorConfig, ResidualConfig};
+pub use config::{ModelConfig, MotionStem, NormKind, PredictorConfig, ResidualConfig, ViewNorm};
 pub use error::ModelError;
 pub use head::Head;
 pub use init::Init;

@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use super::{ModelConfig, MotionStem, NormKind, PredictorConfig, ResidualConfig};
+use super::{ModelConfig, MotionStem, NormKind, PredictorConfig, ResidualConfig, ViewNorm};
 use crate::window::{FrameSize, SampleSpec};
 
 /// A size of everything at once.
@@ -82,6 +82,7 @@ impl Preset {
                 crop: 112,
                 motion_crop: 112,
                 norm,
+                view_norm: ViewNorm::None,
                 video: residual(64, 2),
                 key_frame: residual(64, 1),
                 motion: residual(64, 1),
@@ -104,6 +105,7 @@ impl Preset {
                 crop: 80,
                 motion_crop: 40,
                 norm,
+                view_norm: ViewNorm::None,
                 video: residual(32, 2),
                 key_frame: residual(32, 1),
                 motion: residual(32, 1),
@@ -124,6 +126,7 @@ impl Preset {
                 crop: 64,
                 motion_crop: 24,
                 norm,
+                view_norm: ViewNorm::View,
                 video: residual(8, 1),
                 key_frame: residual(8, 1),
                 motion: residual(8, 1),

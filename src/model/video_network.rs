@@ -3,7 +3,7 @@ use tch::{Kind, Tensor};
 use super::conv::{Conv, ConvNorm};
 use super::error::expect_shape;
 use super::norm::Norm;
-use super::{ModelConfig, ModelError, NormKind, Pass, Scope};
+use super::{ModelConfig, ModelError, NormKind, Pass, Scope, ViewNorm};
 
 /// What a stage's bottlenecks widen their output by.
 const EXPANSION: i64 = 4;
@@ -11,6 +11,7 @@ const EXPANSION: i64 = 4;
 /// The V-Network: R(2+1)D of bottlenecks (R(2+1)D-26 with two blocks a stage; Tran et al. 2018) over a clip.
 #[derive(Debug)]
 pub struct VideoNetwork {
+    view_norm: ViewNorm,
     stem: FactoredConv,
     stem_norm: Norm,
     stages: Vec<Vec<Bottleneck>>,
@@ -60,6 +61,7 @@ impl VideoNetwork {
         }
         let crop = i64::from(config.crop);
         Ok(Self {
+            view_norm: config.view_norm,
             stem,
             stem_norm,
             stages,
@@ -70,9 +72,10 @@ impl VideoNetwork {
     /// Normalised clips `[B, 3, T, S, S]` → features of the last two stages.
     pub fn forward(&self, clips: &Tensor, pass: Pass) -> Result<VideoFeatures, ModelError> {
         expect_shape("clips", clips, &self.input_shape)?;
+        let clips = self.view_norm.forward(clips);
         let mut x = self
             .stem_norm
-            .forward(&self.stem.forward(clips, pass), pass)
+            .forward(&self.stem.forward(&clips, pass), pass)
             .relu();
         x = x.max_pool3d([1, 3, 3], [1, 2, 2], [0, 1, 1], [1, 1, 1], false);
         let mut layer3 = x.shallow_clone();

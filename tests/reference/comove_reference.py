@@ -115,12 +115,27 @@ def basic_stages(network: nn.Module, kind: str, dimensions: int, width: int, blo
         setattr(network, f"layer{index + 1}", nn.Sequential(*stage))
 
 
+def seen(view_norm: str, views: Tensor) -> Tensor:
+    """Normalised views [B, 3, …] as the first convolution gets them."""
+    if view_norm == "none":
+        return views
+    if view_norm != "view":
+        raise ValueError(f"unknown view_norm {view_norm}")
+    # In this order, so that sums round alike (see Attention).
+    places = tuple(range(1, views.dim()))
+    centred = views - views.mean(places, keepdim=True)
+    return centred / (centred.square().mean(places, keepdim=True).sqrt() + 0.05)
+
+
 class VideoNetwork(nn.Module):
     """V: R(2+1)D of bottlenecks."""
 
     def __init__(self, config: dict):
         super().__init__()
         kind, width = config["norm"], config["video"]["width"]
+        self.view_norm = config["view_norm"]
+        # How comove lays clips out on a CPU; for comparisons, so that sums round alike (see Attention).
+        self.channels_last = False
         self.stem = Conv2Plus1D(kind, 3, width, 3, 7, 1, 2)
         in_channels = width
         for index, count in enumerate(config["video"]["blocks"]):
@@ -133,6 +148,9 @@ class VideoNetwork(nn.Module):
 
     def forward(self, clips: Tensor) -> tuple[Tensor, Tensor]:
         """[B, 3, T, S, S] → layer 3 [B, C/2, T/4, g, g] and layer 4 [B, C, T/8, ⌈g/2⌉, ⌈g/2⌉]."""
+        clips = seen(self.view_norm, clips)
+        if self.channels_last:
+            clips = clips.contiguous(memory_format=torch.channels_last_3d)
         x = functional.relu(self.stem(clips))
         x = functional.max_pool3d(x, (1, 3, 3), (1, 2, 2), (0, 1, 1))
         layer3 = self.layer3(self.layer2(self.layer1(x)))
@@ -155,12 +173,13 @@ class KeyFrameNetwork(nn.Module):
     def __init__(self, config: dict):
         super().__init__()
         kind, width = config["norm"], config["key_frame"]["width"]
+        self.view_norm = config["view_norm"]
         self.stem = with_norm(kind, 3, width, (7, 7), (2, 2))
         basic_stages(self, kind, 2, width, config["key_frame"]["blocks"])
 
     def forward(self, key_frames: Tensor) -> Tensor:
         """[B, 3, S, S] → [B, C]."""
-        x = functional.relu(normed(self.stem, key_frames))
+        x = functional.relu(normed(self.stem, seen(self.view_norm, key_frames)))
         x = functional.max_pool2d(x, 3, 2, 1)
         x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
         return x.mean((2, 3))
