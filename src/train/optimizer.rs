@@ -32,6 +32,8 @@ const MOMENTUM: f64 = 0.9;
 const BETA1: f64 = 0.9;
 const BETA2: f64 = 0.999;
 const EPSILON: f64 = 1e-8;
+/// On a CPU so many parameters are moved at a time: what lies between stays in the cache and takes next to no memory.
+const CPU_PIECE: i64 = 1 << 20;
 
 impl Optimizer {
     /// With its state at zero, on the store's device.
@@ -55,34 +57,40 @@ impl Optimizer {
     /// Otherwise nothing changes: neither parameters nor state. Needs no host sync.
     pub fn step(&mut self, store: &ParameterStore, gradient: &Tensor, learning_rate: f64, finite: &Tensor) {
         no_grad(|| {
+            keep(&self.updates, &(&self.updates + 1), finite);
             let parameters = store.trained();
-            let keep = |old: &Tensor, new: Tensor| old.shallow_clone().copy_(&new.where_self(finite, old));
-            keep(&self.updates, &self.updates + 1);
-            match &self.second {
-                None => {
-                    let mut gradient = gradient.copy();
-                    let decayed = store.decayed();
-                    let mut shrinking = gradient.narrow(0, 0, decayed);
-                    shrinking += parameters.narrow(0, 0, decayed) * self.weight_decay;
-                    let momentum = &self.first * MOMENTUM + &gradient;
-                    gradient += &momentum * MOMENTUM;
-                    keep(parameters, parameters - gradient * learning_rate);
-                    keep(&self.first, momentum);
-                }
-                Some(second) => {
-                    let first_moment = &self.first * BETA1 + gradient * (1.0 - BETA1);
-                    let second_moment = second * BETA2 + gradient.square() * (1.0 - BETA2);
-                    let updates = self.updates.to_kind(Kind::Double);
-                    let correction = |beta: f64| 1.0 - (&updates * beta.ln()).exp();
-                    let scale: Tensor = &second_moment / correction(BETA2);
-                    let direction = &first_moment / correction(BETA1) / (scale.sqrt() + EPSILON);
-                    let moved: Tensor = parameters - direction * learning_rate;
-                    let mut shrinking = moved.narrow(0, 0, store.decayed());
-                    shrinking -=
-                        parameters.narrow(0, 0, store.decayed()) * (learning_rate * self.weight_decay);
-                    keep(parameters, moved);
-                    keep(&self.first, first_moment);
-                    keep(second, second_moment);
+            let (decayed, all) = (store.decayed(), gradient.size()[0]);
+            let longest = match parameters.device().is_cuda() {
+                true => all.max(1),
+                false => CPU_PIECE,
+            };
+            for (from, to, weight_decay) in [(0, decayed, self.weight_decay), (decayed, all, 0.0)] {
+                for start in (from..to).step_by(longest as usize) {
+                    let length = longest.min(to - start);
+                    let piece = |vector: &Tensor| vector.narrow(0, start, length);
+                    let (parameters, gradient, first) =
+                        (piece(parameters), piece(gradient), piece(&self.first));
+                    match &self.second {
+                        None => sgd(
+                            &parameters,
+                            &gradient,
+                            &first,
+                            learning_rate,
+                            weight_decay,
+                            finite,
+                        ),
+                        Some(second) => {
+                            let moments = (&first, &piece(second), &self.updates);
+                            adamw(
+                                &parameters,
+                                &gradient,
+                                moments,
+                                learning_rate,
+                                weight_decay,
+                                finite,
+                            );
+                        }
+                    }
                 }
             }
         });
@@ -123,6 +131,54 @@ impl Optimizer {
         let own = self.state(store);
         load_strictly(own.iter().map(|(name, tensor)| (name.as_str(), tensor)), tensors)
     }
+}
+
+/// The new value where `finite`, else the old one.
+fn keep(old: &Tensor, new: &Tensor, finite: &Tensor) {
+    let _ = old.shallow_clone().copy_(&new.where_self(finite, old));
+}
+
+fn sgd(
+    parameters: &Tensor,
+    gradient: &Tensor,
+    momentum: &Tensor,
+    learning_rate: f64,
+    weight_decay: f64,
+    finite: &Tensor,
+) {
+    let gradient = match weight_decay {
+        0.0 => gradient.shallow_clone(),
+        decay => gradient + parameters * decay,
+    };
+    let new_momentum = momentum * MOMENTUM + &gradient;
+    let direction = gradient + &new_momentum * MOMENTUM;
+    keep(parameters, &(parameters - direction * learning_rate), finite);
+    keep(momentum, &new_momentum, finite);
+}
+
+/// `moments`: the first, the second, and how many updates they are of.
+fn adamw(
+    parameters: &Tensor,
+    gradient: &Tensor,
+    moments: (&Tensor, &Tensor, &Tensor),
+    learning_rate: f64,
+    weight_decay: f64,
+    finite: &Tensor,
+) {
+    let (first, second, updates) = moments;
+    let new_first = first * BETA1 + gradient * (1.0 - BETA1);
+    let new_second = second * BETA2 + gradient.square() * (1.0 - BETA2);
+    let updates = updates.to_kind(Kind::Double);
+    let correction = |beta: f64| 1.0 - (&updates * beta.ln()).exp();
+    let scale: Tensor = &new_second / correction(BETA2);
+    let direction = &new_first / correction(BETA1) / (scale.sqrt() + EPSILON);
+    let mut moved: Tensor = parameters - direction * learning_rate;
+    if weight_decay > 0.0 {
+        moved -= parameters * (learning_rate * weight_decay);
+    }
+    keep(parameters, &moved, finite);
+    keep(first, &new_first, finite);
+    keep(second, &new_second, finite);
 }
 
 #[cfg(test)]

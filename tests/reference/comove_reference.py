@@ -134,8 +134,6 @@ class VideoNetwork(nn.Module):
         super().__init__()
         kind, width = config["norm"], config["video"]["width"]
         self.view_norm = config["view_norm"]
-        # How comove lays clips out on a CPU; for comparisons, so that sums round alike (see Attention).
-        self.channels_last = False
         self.stem = Conv2Plus1D(kind, 3, width, 3, 7, 1, 2)
         in_channels = width
         for index, count in enumerate(config["video"]["blocks"]):
@@ -148,10 +146,7 @@ class VideoNetwork(nn.Module):
 
     def forward(self, clips: Tensor) -> tuple[Tensor, Tensor]:
         """[B, 3, T, S, S] → layer 3 [B, C/2, T/4, g, g] and layer 4 [B, C, T/8, ⌈g/2⌉, ⌈g/2⌉]."""
-        clips = seen(self.view_norm, clips)
-        if self.channels_last:
-            clips = clips.contiguous(memory_format=torch.channels_last_3d)
-        x = functional.relu(self.stem(clips))
+        x = functional.relu(self.stem(seen(self.view_norm, clips)))
         x = functional.max_pool3d(x, (1, 3, 3), (1, 2, 2), (0, 1, 1))
         layer3 = self.layer3(self.layer2(self.layer1(x)))
         return layer3, self.layer4(layer3)

@@ -144,7 +144,7 @@ def main() -> None:
     weights = load_file(arguments.folder / "weights.safetensors")
     inputs = load_file(arguments.folder / "inputs.safetensors")
     reference = Reference(case["model"])
-    reference.m.channels_last = reference.v.channels_last = True
+    reference.m.channels_last = True
     table = Table(arguments.tolerance)
     for phase in ("evaluate", "train"):
         for module in [*MODULES, None]:
