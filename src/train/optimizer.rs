@@ -135,7 +135,7 @@ impl Optimizer {
 
 /// The new value where `finite`, else the old one.
 fn keep(old: &Tensor, new: &Tensor, finite: &Tensor) {
-    let _ = old.shallow_clone().copy_(&new.where_self(finite, old));
+    old.shallow_clone().copy_(&new.where_self(finite, old));
 }
 
 fn sgd(
