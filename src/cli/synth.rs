@@ -11,10 +11,10 @@ use super::Failure;
 pub(super) const EXAMPLES: &str = "Examples:
   comove synth bench
   comove run bench/train --checkpoint-dir bench-checkpoints --max-steps 2000
-  comove eval retrieval --checkpoint bench-checkpoints --dataset bench --label context
-  comove eval retrieval --checkpoint bench-checkpoints --dataset bench --label motion
+  comove eval retrieval --checkpoint bench-checkpoints --dataset bench --label context,motion,action
 
-Every video has a context (its surroundings) and a motion, drawn apart from each other; labels.csv has both, and\nas `action` the two together.";
+Every video has a context (its surroundings) and a motion, drawn apart from each other; labels.csv
+has both, and as `action` the two together.";
 
 /// Make a labelled test set: rendered scenes in real H.264, whose context and motion are known.
 #[derive(Debug, Args)]

@@ -289,9 +289,10 @@ impl<'a> Gathered<'a> {
                 part,
                 group,
             } = labelled;
-            let Some(outcome) = outcomes.get(path) else {
-                continue;
-            };
+            let outcome = outcomes.get(path).ok_or_else(|| {
+                let label = dataset.annotations.as_ref().and_then(|facts| facts.label.clone());
+                EvalError::LabelOfOthers(label.unwrap_or_default())
+            })?;
             let video = dataset.relative(path);
             match outcome {
                 VideoOutcome::Feature {

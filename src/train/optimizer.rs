@@ -241,6 +241,27 @@ mod tests {
     }
 
     #[test]
+    fn more_parameters_than_a_piece_all_move_alike() {
+        for kind in [OptimizerKind::Sgd, OptimizerKind::AdamW] {
+            let mut builder = Builder::new(ChaCha8Rng::seed_from_u64(5));
+            let mut root = builder.root();
+            let _ = root
+                .weight("weight", &[CPU_PIECE + 3], Init::Constant(2.0))
+                .unwrap();
+            let _ = root.offset("bias", &[2], Init::Constant(2.0)).unwrap();
+            let store = builder.finish(Device::Cpu).unwrap();
+            let gradient = store.trained().detach().ones_like();
+            let mut optimizer = Optimizer::new(kind, 0.5, &store);
+            optimizer.step(&store, &gradient, 0.1, &Tensor::from(true));
+            let by_hand = values(&steps(kind, 0.5, &[1.0]).0);
+            for (parameter, expected) in store.parameters().iter().zip(by_hand) {
+                let apart = (&parameter.tensor - expected).abs().max().double_value(&[]);
+                assert!(apart < 1e-6, "{kind:?} {}: {apart}", parameter.name);
+            }
+        }
+    }
+
+    #[test]
     fn a_step_that_is_not_finite_changes_neither_parameters_nor_state() {
         for kind in [OptimizerKind::Sgd, OptimizerKind::AdamW] {
             let (with, with_state) = steps(kind, 0.1, &[1.0, f64::NAN, f64::INFINITY, 0.5]);
