@@ -142,6 +142,15 @@ impl TrainConfig {
         })
     }
 
+    /// Weight of the motion loss. The paper's is half (section 3.4, α). Of batches as small as `micro`'s a small network learns
+    /// context long before motion, or in place of it, unless motion has most of the weight (docs/results.md).
+    pub fn motion_share(&self) -> f64 {
+        self.objective.motion_share.unwrap_or(match self.preset {
+            Preset::Paper | Preset::Small => 0.5,
+            Preset::Micro => 0.9,
+        })
+    }
+
     /// Weight of the past in the moving average, where one is kept.
     pub fn ema_decay(&self) -> Option<f64> {
         (self.ema_decay > 0.0).then_some(self.ema_decay)

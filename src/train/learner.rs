@@ -254,7 +254,7 @@ impl Learner {
     ) -> Result<(), TrainError> {
         let store = self.model.store();
         let embeddings = self.model.forward(views, Pass::train(self.precision))?;
-        let loss = joint_loss(&embeddings, scenes, self.config.objective.motion_share);
+        let loss = joint_loss(&embeddings, scenes, self.config.motion_share());
         clock.lap(|seconds| &mut seconds.forward);
 
         let trained: Vec<&Tensor> = store.trained_parameters().map(|p| &p.tensor).collect();

@@ -17,8 +17,8 @@ pub enum MotionTarget {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ObjectiveConfig {
-    /// Weight of the motion loss, 0 to 1; the context loss has the rest (paper, section 3.4: α = 0.5).
-    pub motion_share: f64,
+    /// Weight of the motion loss, 0 to 1; the context loss has the rest. Left out: what suits the preset.
+    pub motion_share: Option<f64>,
     /// Which motion is predicted.
     pub motion_target: MotionTarget,
     /// Mirrored clips have mirrored motion.
@@ -32,7 +32,7 @@ pub struct ObjectiveConfig {
 impl Default for ObjectiveConfig {
     fn default() -> Self {
         Self {
-            motion_share: 0.5,
+            motion_share: None,
             motion_target: MotionTarget::Future,
             turn_flipped_motion: true,
             scale_cropped_motion: true,
@@ -54,13 +54,13 @@ impl ObjectiveConfig {
     }
 
     pub(super) fn check(&self) -> Result<(), TrainError> {
-        if (0.0..=1.0).contains(&self.motion_share) {
-            return Ok(());
+        match self.motion_share {
+            Some(share) if !(0.0..=1.0).contains(&share) => Err(TrainError::Config {
+                key: "objective.motion_share",
+                value: share.to_string(),
+                right: "a number from 0 to 1 is right",
+            }),
+            _ => Ok(()),
         }
-        Err(TrainError::Config {
-            key: "objective.motion_share",
-            value: self.motion_share.to_string(),
-            right: "a number from 0 to 1 is right",
-        })
     }
 }

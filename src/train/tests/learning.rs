@@ -141,6 +141,12 @@ fn values_that_cannot_be_are_refused_with_key_value_and_remedy() {
         })
         .starts_with("train.learning_rate is NaN")
     );
+    let mut shared = TrainConfig::default();
+    shared.objective.motion_share = Some(1.5);
+    assert_eq!(
+        told(shared),
+        "train.objective.motion_share is 1.5; a number from 0 to 1 is right"
+    );
     for preset in Preset::ALL {
         TrainConfig {
             preset,
@@ -160,7 +166,11 @@ fn the_section_is_written_as_it_is_read_and_knows_its_keys() {
         (config.preset, config.device),
         (Preset::Paper, DeviceChoice::Cuda(1))
     );
-    assert_eq!(config.batch_size(), 64);
+    assert_eq!(
+        (config.batch_size(), config.motion_share()),
+        (64, 0.5),
+        "the paper's"
+    );
     let again: TrainConfig = toml::from_str(&toml::to_string(&config).unwrap()).unwrap();
     assert_eq!(again, config);
     let told = toml::from_str::<TrainConfig>("learning_rat = 1.0")
