@@ -31,11 +31,9 @@ fn every_answer_is_as_the_description_says() {
     };
     const TOKEN: &str = "a-token-for-schemathesis";
     let place = Place::new();
-    let path = place.path("config.toml");
-    let config = std::fs::read_to_string(&path).unwrap();
-    let streams =
-        "[[stream]]\nname = 'first'\nsynthetic = { width = 64, height = 64, frame_rate = 2, live = true }\n";
-    std::fs::write(&path, config + streams).unwrap();
+    place.append(
+        "[[stream]]\nname = 'first'\nsynthetic = { width = 64, height = 64, frame_rate = 2, live = true }\n",
+    );
     let mut run = Run::spawn(
         Command::new(COMOVE)
             .args(place.run([] as [&str; 0]))

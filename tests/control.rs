@@ -1,11 +1,10 @@
-//! The real program, changed while it runs: streams that come and go, a config that is read again, what systemd hears, and
-//! secrets that are seen nowhere.
+//! The real program, changed while it runs: streams that come and go, a config that is read again, and secrets that are seen
+//! nowhere.
 
 #![allow(clippy::unwrap_used, reason = "test code")]
 
 mod program;
 
-use std::os::unix::net::UnixDatagram;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -47,19 +46,10 @@ fn wait_for_state(run: &mut Run, name: &str, state: &str) -> Value {
     })
 }
 
-fn append(place: &Place, text: &str) {
-    let path = place.path("config.toml");
-    let config = std::fs::read_to_string(&path).unwrap();
-    std::fs::write(path, config + text).unwrap();
-}
-
 #[test]
 fn streams_are_added_stopped_started_and_removed_and_the_others_do_not_notice() {
     let place = Place::new();
-    append(
-        &place,
-        &format!("[[stream]]\nname = 'first'\nsynthetic = {LIVE}\n"),
-    );
+    place.append(&format!("[[stream]]\nname = 'first'\nsynthetic = {LIVE}\n"));
     let mut run = Run::start(&place.run([] as [&str; 0]));
     wait_for_state(&mut run, "first", "running");
     let live = json!({ "width": 64, "height": 64, "frame_rate": 10, "live": true });
@@ -136,10 +126,7 @@ fn streams_are_added_stopped_started_and_removed_and_the_others_do_not_notice() 
 #[test]
 fn a_stream_that_cannot_be_is_refused_and_nothing_is_left_of_it() {
     let place = Place::new();
-    append(
-        &place,
-        &format!("[[stream]]\nname = 'first'\nsynthetic = {LIVE}\n"),
-    );
+    place.append(&format!("[[stream]]\nname = 'first'\nsynthetic = {LIVE}\n"));
     std::fs::write(place.path("no.mp4"), "no video").unwrap();
     let mut run = Run::start(&place.run([] as [&str; 0]));
     wait_for_state(&mut run, "first", "running");
@@ -173,10 +160,7 @@ fn a_stream_that_cannot_be_is_refused_and_nothing_is_left_of_it() {
 #[test]
 fn what_is_kept_is_there_after_the_next_start_and_what_is_removed_is_not() {
     let place = Place::new();
-    append(
-        &place,
-        &format!("[[stream]]\nname = 'first'\nsynthetic = {LIVE}\n"),
-    );
+    place.append(&format!("[[stream]]\nname = 'first'\nsynthetic = {LIVE}\n"));
     let live = json!({ "width": 64, "height": 64, "frame_rate": 10, "live": true });
     let mut run = Run::start(&place.run([] as [&str; 0]));
     wait_for_state(&mut run, "first", "running");
@@ -329,93 +313,13 @@ fn training_pauses_goes_on_and_tells_its_state() {
 }
 
 #[test]
-fn a_step_that_takes_longer_than_it_may_counts_as_hung() {
-    let place = Place::new();
-    append(&place, "[run]\nstep_deadline = '1ms'\n");
-    let mut run = Run::start(&place.run([program::PATTERNS]));
-    let url = run.url("/healthz");
-    let agent: ureq::Agent = ureq::Agent::config_builder()
-        .http_status_as_error(false)
-        .build()
-        .into();
-    let body = run.wait_for("a step that hangs", |_| {
-        let mut answer = agent.get(&url).call().unwrap();
-        (answer.status() == 503).then(|| answer.body_mut().read_to_string().unwrap())
-    });
-    let body: Value = serde_json::from_str(&body).unwrap();
-    let reason = body["reasons"][0].as_str().unwrap();
-    assert!(
-        body["alive"] == false && reason.starts_with("train gave no sign of life"),
-        "{body}"
-    );
-}
-
-#[test]
-fn the_service_manager_hears_ready_watchdog_reloading_and_stopping() {
-    let place = Place::new();
-    append(
-        &place,
-        &format!("[[stream]]\nname = 'first'\nsynthetic = {LIVE}\n"),
-    );
-    let socket = UnixDatagram::bind(place.path("notify")).unwrap();
-    socket.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
-    let mut heard = Vec::new();
-    let run = Run::spawn(
-        Command::new(COMOVE)
-            .args(place.run([] as [&str; 0]))
-            .env("NOTIFY_SOCKET", place.path("notify"))
-            .env("WATCHDOG_USEC", "200000"),
-    );
-    let mut hear = |wanted: &str| {
-        let deadline = Instant::now() + Duration::from_secs(120);
-        loop {
-            let mut room = [0; 1024];
-            if let Ok(length) = socket.recv(&mut room) {
-                heard.push(String::from_utf8_lossy(&room[..length]).into_owned());
-                if heard.last().unwrap().lines().any(|line| line == wanted) {
-                    return;
-                }
-            }
-            assert!(Instant::now() < deadline, "no {wanted} in {heard:?}");
-        }
-    };
-    hear("READY=1");
-    hear("WATCHDOG=1");
-    hear("WATCHDOG=1");
-    run.signal("HUP");
-    hear("RELOADING=1");
-    hear("READY=1");
-    run.signal("TERM");
-    hear("STOPPING=1");
-    assert!(run.end().status.success());
-    let reloading = heard.iter().find(|said| said.contains("RELOADING=1")).unwrap();
-    assert!(reloading.contains("MONOTONIC_USEC="), "{reloading}");
-}
-
-#[test]
-fn a_watchdog_is_not_fed_while_a_step_hangs() {
-    let place = Place::new();
-    append(&place, "[run]\nstep_deadline = '1ms'\n");
-    let socket = UnixDatagram::bind(place.path("notify")).unwrap();
-    let mut run = Run::spawn(
-        Command::new(COMOVE)
-            .args(place.run([program::PATTERNS]))
-            .env("NOTIFY_SOCKET", place.path("notify"))
-            .env("WATCHDOG_USEC", "20000"),
-    );
-    run.wait_for_message("the watchdog is not fed");
-    drop(socket);
-}
-
-#[test]
 fn no_secret_is_seen_in_any_output_wherever_it_came_from() {
     const CANARY: &str = "tweety-4711";
     let place = Place::new();
     std::fs::write(place.path("password"), CANARY).unwrap();
     std::fs::write(place.path("uri"), format!("rtsp://bob:{CANARY}@127.0.0.1:9/b")).unwrap();
     // A port that refuses, so that errors name the sources.
-    append(
-        &place,
+    place.append(
         "[[stream]]\nname = 'patterns'\nsynthetic = { width = 160, height = 120 }\n\
              [[stream]]\nname = 'a'\nuri = 'rtsp://127.0.0.1:9/a'\nuser = 'bob'\npassword_file = 'password'\n\
              [[stream]]\nname = 'b'\nuri_file = 'uri'\n\
@@ -510,7 +414,7 @@ fn every_streams_account_closes_at_every_scrape_under_load() {
             format!("[[stream]]\nname = 's{number}'\nsynthetic = {{ width = 64, height = 64, live = {live}, frame_rate = 60 }}\n")
         })
         .collect();
-    append(&place, &streams);
+    place.append(&streams);
     let mut run = Run::start(&place.run([] as [&str; 0]));
     run.wait_for_message("trained");
     let mut last = [0; 6];

@@ -78,6 +78,13 @@ impl Place {
         self.path("checkpoints")
     }
 
+    /// Writes further lines to the config's end.
+    pub fn append(&self, text: &str) {
+        let path = self.path("config.toml");
+        let config = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(path, config + text).unwrap();
+    }
+
     /// `comove run` here with further arguments.
     pub fn run<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Vec<std::ffi::OsString> {
         let mut all = vec!["run".into(), "-c".into(), self.path("config.toml").into()];
