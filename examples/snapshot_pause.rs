@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use comove::checkpoint::{CheckpointConfig, Written};
 use comove::ingest::StreamName;
-use comove::replay::{Replay, ReplayConfig, ReplayContent, ReplayState, Sample, StoredSamples};
+use comove::replay::{EvictionKind, Replay, ReplayConfig, ReplayContent, ReplayState, Sample, StoredSamples};
 use comove::train::{
     BatchSource, DeviceChoice, EndReason, NoData, SampleOutcome, TrainConfig, TrainEvent, TrainerParts, spawn,
 };
@@ -63,6 +63,7 @@ fn main() -> anyhow::Result<()> {
     let capacity = (gib * f64::from(1 << 30)) as u64;
     let config = ReplayConfig {
         capacity: bytesize::ByteSize(capacity),
+        eviction: EvictionKind::Fifo,
         min_samples: 1,
         tolerance: Some(1e12),
         ..ReplayConfig::default()

@@ -16,7 +16,7 @@ use anyhow::Context;
 use bytesize::ByteSize;
 use comove::ingest::StreamName;
 use comove::model::Preset;
-use comove::replay::{Replay, ReplayConfig, SpillConfig, SpillFolder};
+use comove::replay::{EvictionKind, Replay, ReplayConfig, SpillConfig, SpillFolder};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use random_sample::sample;
@@ -92,6 +92,7 @@ fn main() -> anyhow::Result<()> {
     };
     let config = |capacity| ReplayConfig {
         capacity,
+        eviction: EvictionKind::Fifo,
         fresh_share: 0.0,
         min_samples: 1,
         tolerance: Some(1e12),

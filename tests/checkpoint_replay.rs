@@ -13,7 +13,8 @@ use comove::checkpoint::{
 use comove::ingest::StreamName;
 use comove::model::{NormKind, Preset};
 use comove::replay::{
-    InsertRefused, Replay, ReplayConfig, Sample, SampleId, SpillConfig, SpillFolder, StoredSamples, TimeRange,
+    EvictionKind, InsertRefused, Replay, ReplayConfig, Sample, SampleId, SpillConfig, SpillFolder,
+    StoredSamples, TimeRange,
 };
 use comove::window::{FrameSize, SampleSpec};
 use rand::SeedableRng;
@@ -66,6 +67,7 @@ fn replay(capacity: usize) -> Replay {
     let bytes = capacity * sample("a", 0).bytes();
     let config = ReplayConfig {
         capacity: bytesize::ByteSize(bytes as u64),
+        eviction: EvictionKind::Fifo,
         min_samples: 1,
         tolerance: Some(1e12),
         ..ReplayConfig::default()
@@ -379,6 +381,7 @@ fn with_disk(spill: &Path) -> Replay {
     };
     let config = ReplayConfig {
         capacity: bytesize::ByteSize(8 * sample("a", 0).bytes() as u64),
+        eviction: EvictionKind::Fifo,
         min_samples: 1,
         tolerance: Some(1e12),
         ..ReplayConfig::default()

@@ -206,7 +206,11 @@ fn the_running_program_tells_the_figure_as_metric_over_the_api_and_on_the_page()
     run.wait_for_line("a probe of a trained network", |line| {
         line["message"] == "probed" && line["step"].as_u64().is_some_and(|step| step > 0)
     });
-    let probe = run.json("/api/v1/train")["probe"].clone();
+    // The log has it a moment before the board.
+    let probe = run.wait_for("its figure", |run| {
+        let probe = run.json("/api/v1/train")["probe"].clone();
+        probe["last"]["accuracy"].is_f64().then_some(probe)
+    });
     assert_eq!(
         (&probe["videos"], &probe["classes"]),
         (&9.into(), &3.into()),

@@ -65,7 +65,7 @@ impl Default for ReplayConfig {
     fn default() -> Self {
         Self {
             capacity: ByteSize::gib(2),
-            eviction: EvictionKind::Fifo,
+            eviction: EvictionKind::Reservoir,
             short_term_share: 0.25,
             sampling: SamplingKind::Uniform,
             fresh_share: 0.125,

@@ -110,7 +110,7 @@ mod tests {
     use bytesize::ByteSize;
 
     use super::*;
-    use crate::replay::ReplayConfig;
+    use crate::replay::{EvictionKind, ReplayConfig};
 
     fn sample(segment: u64) -> Sample {
         Sample::small("a", segment, 3)
@@ -119,6 +119,7 @@ mod tests {
     fn source(samples: u64, ended: bool, capacity: ByteSize) -> WatchedReplay {
         let config = ReplayConfig {
             capacity,
+            eviction: EvictionKind::Fifo,
             min_samples: 1,
             samples_per_insert: 1.0,
             tolerance: Some(100.0),

@@ -15,6 +15,7 @@ proptest! {
     ) {
         let config = ReplayConfig {
             capacity: ByteSize(capacity as u64),
+            eviction: EvictionKind::Fifo,
             tolerance: Some(1e12),
             ..ReplayConfig::default()
         };

@@ -21,9 +21,10 @@ fn rng(seed: u64) -> ChaCha8Rng {
     ChaCha8Rng::seed_from_u64(seed)
 }
 
-/// Never holds anyone back.
+/// Never holds anyone back, and takes everything in.
 fn unlimited() -> ReplayConfig {
     ReplayConfig {
+        eviction: EvictionKind::Fifo,
         min_samples: 1,
         tolerance: Some(1e12),
         ..ReplayConfig::default()
