@@ -37,7 +37,16 @@ fn a_scrape_is_answered_by_the_thread_that_answered_the_last_one() {
             .split(|byte| *byte == 0)
             .any(|entry| entry == wanted.as_bytes())
     };
-    assert!(has("MALLOC_ARENA_MAX=2") || std::env::var_os("MALLOC_ARENA_MAX").is_some());
+    for (name, value) in [
+        ("MALLOC_ARENA_MAX", "2"),
+        ("MALLOC_TRIM_THRESHOLD_", "536870912"),
+        ("MALLOC_MMAP_THRESHOLD_", "33554432"),
+    ] {
+        assert!(
+            has(&format!("{name}={value}")) || std::env::var_os(name).is_some(),
+            "{name}"
+        );
+    }
     let first = answering(&run);
     assert!(
         first.len() > 2,

@@ -69,7 +69,7 @@ pub(super) fn run(args: &CheckArgs) -> Result<(), Failure> {
         Err(error) => problems.push(error.to_string()),
     }
     if let Some(dir) = &config.probe.dir {
-        let spec = config.train.preset.sample_spec();
+        let spec = config.train.sample_spec();
         match HeldList::open(dir, config.probe.label.as_deref(), spec, config.probe.clips) {
             Ok(list) => say!(
                 "probe       {}: {} videos of {} classes",

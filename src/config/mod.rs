@@ -130,9 +130,9 @@ impl Config {
         let mut note = |found: Result<(), String>| problems.extend(found.err());
         note(words(resolve_streams(&self.stream)));
         note(words(self.train.validate()));
-        note(words(self.window.check(&self.train.preset.sample_spec())));
+        note(words(self.window.check(&self.train.sample_spec())));
         note(words(self.replay.check(self.train.batch_size())));
-        let spec = self.train.preset.sample_spec();
+        let spec = self.train.sample_spec();
         note(words(self.replay.check_capacity(self.train.batch_size(), &spec)));
         let streams = self.stream.iter().filter(|stream| stream.enabled).count();
         note(words(self.ingest.check_memory(streams, spec.needed_frames())));

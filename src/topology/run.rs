@@ -156,7 +156,7 @@ impl Run {
     ) -> Result<Self, RunError> {
         let started = Instant::now();
         let signals = Signals::new()?;
-        let spec = config.train.preset.sample_spec();
+        let spec = config.train.sample_spec();
         let seed = config.train.seed;
         let budget = ByteBudget::new(config.ingest.memory.as_u64() as usize);
         let replay = Arc::new(open_replay(&config, &spec)?);

@@ -2,6 +2,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{DeviceChoice, ObjectiveConfig, OptimizerKind, Schedule, TrainError};
 use crate::model::{ModelConfig, NormKind, Precision, Preset};
+use crate::window::SampleSpec;
 
 /// In which type the networks compute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -96,8 +97,13 @@ impl TrainConfig {
     pub fn model(&self) -> ModelConfig {
         let mut model = self.preset.model(self.norm);
         model.predictor.dropout = self.dropout;
-        model.sample = self.objective.sample_spec(model.sample);
+        model.sample = self.sample_spec();
         model
+    }
+
+    /// The samples that streams have to give: the preset's, with the target that the objective asks for.
+    pub fn sample_spec(&self) -> SampleSpec {
+        self.objective.sample_spec(self.preset.sample_spec())
     }
 
     /// Samples in a batch.
