@@ -102,6 +102,7 @@ fn main() -> anyhow::Result<()> {
         }),
         resume: None,
         config_text: String::new(),
+        on_resume: Box::new(drop),
         provenance: Box::new(|| serde_json::Value::Null),
         source: Box::new(Timed {
             replay: replay.clone(),

@@ -97,6 +97,7 @@ fn parts(folder: &Path, panic_at: Option<u64>) -> (TrainerParts, Receiver<TrainE
         }),
         resume: None,
         config_text: String::new(),
+        on_resume: Box::new(drop),
         provenance: Box::new(|| serde_json::Value::Null),
         source: Box::new(Noise { batches: 0, panic_at }),
         weights: None,

@@ -162,6 +162,26 @@ fn so_does_one_with_a_part_of_its_replay_on_disk() {
     assert!(on_disk(&whole) > 2, "{}", on_disk(&whole));
 }
 
+#[test]
+fn a_run_killed_before_latest_named_its_newest_snapshot_goes_on_from_that_one_in_all_it_knows() {
+    let folder = tempfile::tempdir().unwrap();
+    videos(&folder.path().join("a"), 4, 1);
+    videos(&folder.path().join("b"), 3, 2);
+    let [whole, killed] = ["9", "6"].map(|steps| {
+        let place = place("deterministic = true", folder.path());
+        let ended = comove(&place.run(["--max-steps", steps]));
+        assert!(ended.status.success(), "{ended:?}");
+        place
+    });
+    let latest = killed.checkpoints().join("latest");
+    fs::remove_file(&latest).unwrap();
+    std::os::unix::fs::symlink("00000003", &latest).unwrap();
+    let ended = comove(&killed.run(["--resume", "--max-steps=3"]));
+    assert!(ended.status.success(), "{ended:?}");
+    let ninth = |place: &Place| place.checkpoints().join("00000009");
+    assert_same(&ninth(&killed), &ninth(&whole));
+}
+
 /// Samples of the last snapshot that replay had on disk.
 fn on_disk(place: &Place) -> usize {
     let index = json(place.checkpoints().join("latest/samples.json"));

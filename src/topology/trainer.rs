@@ -42,25 +42,22 @@ pub(super) fn start_trainer(
     events: crossbeam_channel::Sender<TrainEvent>,
 ) -> Result<TrainHandle, RunError> {
     let resume = resume_from(config)?;
-    if let Some(from) = &resume {
-        let earlier = checkpoint::show(from)?.provenance;
-        match serde_json::from_value(earlier) {
-            Ok(earlier) => provenance.continue_from(earlier),
-            Err(error) => {
-                tracing::warn!(%error, "the checkpoint does not say what it learned from; that begins anew")
-            }
-        }
-    }
     let config_text = config.resolved_toml().map_err(|error| RunError::System {
         what: "the config has no TOML form",
         source: std::io::Error::other(error),
     })?;
-    let learned_from = provenance.clone();
+    let (learned_from, to_go_on) = (provenance.clone(), provenance.clone());
     Ok(train::spawn(TrainerParts {
         config: config.train.clone(),
         checkpoint: Some(config.checkpoint.clone()),
         resume,
         config_text,
+        on_resume: Box::new(move |earlier| match serde_json::from_value(earlier) {
+            Ok(earlier) => to_go_on.continue_from(earlier),
+            Err(error) => {
+                tracing::warn!(%error, "the checkpoint does not say what it learned from; that begins anew")
+            }
+        }),
         provenance: Box::new(move || learned_from.to_json()),
         source: Box::new(source),
         weights: weights.map(|hand_over| Box::new(hand_over) as _),

@@ -17,6 +17,8 @@ pub struct TrainerParts {
     pub resume: Option<PathBuf>,
     /// The run's resolved configuration as TOML, for the snapshots.
     pub config_text: String,
+    /// Told, before the first step, what the snapshot that is gone on from says of what it learned from.
+    pub on_resume: Box<dyn FnOnce(serde_json::Value) + Send>,
     /// What was learned from, stream by stream, for the snapshots. Asked on the trainer's thread.
     pub provenance: Box<dyn FnMut() -> serde_json::Value + Send>,
     /// Where batches come from.

@@ -84,6 +84,8 @@ impl Run {
                 if let Some(state) = from.replay {
                     source.restore(state, samples).map_err(TrainError::Source)?;
                 }
+                // Not asked of the folder earlier: what is gone on from is known now that the folder is open.
+                (parts.on_resume)(from.manifest.provenance);
                 forgotten = from.manifest.forgotten;
                 first_uses = FirstUses::import(&from.statistics);
                 learner

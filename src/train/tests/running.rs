@@ -30,6 +30,7 @@ fn parts(config: TrainConfig, folder: Option<&Path>) -> (TrainerParts, Receiver<
         }),
         resume: None,
         config_text: "[train]\npreset = \"micro\"\n".into(),
+        on_resume: Box::new(drop),
         provenance: Box::new(|| serde_json::json!({"patterns": {"samples": 7}})),
         source: Box::new(MovingPatterns::new(Preset::Micro.sample_spec(), 1)),
         weights: None,
