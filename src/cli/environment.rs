@@ -14,8 +14,8 @@ const WAITING: [&str; 3] = ["OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME"
 const ARENAS: &str = "MALLOC_ARENA_MAX";
 
 /// Every step takes hundreds of MB and lets them go. glibc's malloc gives a free end of its heap of more than 64 MiB back to the
-/// kernel, which clears each page again for the next step: 1 to 20 % of a step, most beside other work. It keeps 512 MiB now; blocks of 32 MiB and
-/// more, the limit that it arrives at by itself, are given back as ever.
+/// kernel, which clears each page again for the next step: 1 to 20 % of the CPU time of 60 steps, in four pairs of runs. It
+/// keeps 512 MiB now; blocks of 32 MiB and more, the limit that it arrives at by itself, are given back as ever.
 const HEAP: [(&str, &str); 2] = [
     ("MALLOC_TRIM_THRESHOLD_", "536870912"),
     ("MALLOC_MMAP_THRESHOLD_", "33554432"),
