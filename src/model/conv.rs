@@ -14,6 +14,19 @@ pub struct Conv {
 impl Conv {
     /// `kernel` and `stride` have one entry a dimension, time first where there is time.
     pub fn new(
+        scope: Scope<'_>,
+        in_channels: i64,
+        out_channels: i64,
+        kernel: &[i64],
+        stride: &[i64],
+    ) -> Result<Self, ModelError> {
+        let init = Init::kaiming_fan_out(out_channels, kernel.iter().product());
+        Self::starting_as(init, scope, in_channels, out_channels, kernel, stride)
+    }
+
+    /// As [`Self::new`], with weights of one's own.
+    pub fn starting_as(
+        init: Init,
         mut scope: Scope<'_>,
         in_channels: i64,
         out_channels: i64,
@@ -24,7 +37,6 @@ impl Conv {
             .into_iter()
             .chain(kernel.iter().copied())
             .collect();
-        let init = Init::kaiming_fan_out(out_channels, kernel.iter().product());
         Ok(Self {
             weight: scope.weight("weight", &shape, init)?,
             stride: stride.to_vec(),

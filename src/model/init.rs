@@ -12,6 +12,14 @@ pub enum Init {
         /// Standard deviation.
         std: f64,
     },
+    /// Filters over time in consecutive runs of `taps` values: each normal around 0, those of the first half of the values with
+    /// a sum of 0 and the same spread, so that they answer to change only.
+    HalfDifferences {
+        /// Standard deviation.
+        std: f64,
+        /// Frames that a filter spans, 2 or more.
+        taps: usize,
+    },
     /// Uniform between −bound and bound.
     Uniform {
         /// The bound.
@@ -48,6 +56,17 @@ impl Init {
             Self::Uniform { bound } => (0..count)
                 .map(|_| rng.random_range(-bound..=bound) as f32)
                 .collect(),
+            Self::HalfDifferences { std, taps } => {
+                let mut values = Self::Normal { std }.draw(count, rng);
+                // What taking the mean away takes of the spread.
+                let spread = (taps as f32 / (taps as f32 - 1.0)).sqrt();
+                let half = count / taps / 2 * taps;
+                for filter in values[..half].chunks_mut(taps) {
+                    let mean = filter.iter().sum::<f32>() / taps as f32;
+                    filter.iter_mut().for_each(|tap| *tap = (*tap - mean) * spread);
+                }
+                values
+            }
             Self::Normal { std } => {
                 let mut values = Vec::with_capacity(count + 1);
                 while values.len() < count {
@@ -83,6 +102,23 @@ mod tests {
         let mean = values.iter().map(|&v| f64::from(v)).sum::<f64>() / 40_001.0;
         let variance = values.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>() / 40_001.0;
         assert!(mean.abs() < 0.01, "mean {mean}");
+        assert!((variance.sqrt() - 0.5).abs() < 0.01, "variance {variance}");
+    }
+
+    #[test]
+    fn the_first_half_of_filters_over_time_answers_to_change_only() {
+        let count = 2 * 3 * 5000;
+        let init = Init::HalfDifferences { std: 0.5, taps: 3 };
+        let values = init.draw(count, &mut ChaCha8Rng::seed_from_u64(1));
+        let plain = Init::Normal { std: 0.5 }.draw(count, &mut ChaCha8Rng::seed_from_u64(1));
+        let (differences, rest) = values.split_at(count / 2);
+        assert!(
+            differences
+                .chunks(3)
+                .all(|filter| filter.iter().sum::<f32>().abs() < 1e-6)
+        );
+        assert_eq!(rest, &plain[count / 2..]);
+        let variance = differences.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>() / (count / 2) as f64;
         assert!((variance.sqrt() - 0.5).abs() < 0.01, "variance {variance}");
     }
 

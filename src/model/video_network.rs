@@ -3,7 +3,7 @@ use tch::{Kind, Tensor};
 use super::conv::{Conv, ConvNorm};
 use super::error::expect_shape;
 use super::norm::Norm;
-use super::{ModelConfig, ModelError, NormKind, Pass, Scope, ViewNorm};
+use super::{Init, ModelConfig, ModelError, NormKind, Pass, Scope, ViewNorm};
 
 /// What a stage's bottlenecks widen their output by.
 const EXPANSION: i64 = 4;
@@ -29,6 +29,10 @@ pub struct VideoFeatures {
 
 impl VideoNetwork {
     /// Stem 1×7×7/2 and 3×1×1, max-pool 1×3×3/2, four stages; stages 2 to 4 halve time and space.
+    ///
+    /// Half of the stem's filters over time start as differences. What moves is a small part of what a clip shows, and filters that
+    /// start at random pass it on as such; the norm after a difference brings it to the strength of all else. Without them
+    /// predicting motion stays for hundreds of steps where positions alone bring it (docs/results.md).
     pub fn new(mut scope: Scope<'_>, config: &ModelConfig) -> Result<Self, ModelError> {
         let width = i64::from(config.video.width);
         let norm = config.norm;
@@ -37,6 +41,7 @@ impl VideoNetwork {
             out_channels: width,
             frames: 3,
             side: 7,
+            half_differences: true,
         };
         let stem = FactoredConv::new(scope.enter("stem"), stem_shape, [1, 2], norm)?;
         let stem_norm = Norm::new(scope.enter("stem").enter("norm"), width, norm)?;
@@ -116,6 +121,8 @@ struct FactoredShape {
     out_channels: i64,
     frames: i64,
     side: i64,
+    /// Half of the filters over time start as differences ([`Init::HalfDifferences`]).
+    half_differences: bool,
 }
 
 impl FactoredShape {
@@ -124,6 +131,16 @@ impl FactoredShape {
     fn mid_channels(self) -> i64 {
         let full = self.frames * self.side * self.side * self.in_channels * self.out_channels;
         full / (self.side * self.side * self.in_channels + self.frames * self.out_channels)
+    }
+
+    fn temporal_init(self) -> Init {
+        match Init::kaiming_fan_out(self.out_channels, self.frames) {
+            Init::Normal { std } if self.half_differences => Init::HalfDifferences {
+                std,
+                taps: self.frames as usize,
+            },
+            plain => plain,
+        }
     }
 }
 
@@ -157,7 +174,8 @@ impl FactoredConv {
                 &spatial_stride,
             )?,
             norm: Norm::new(scope.enter("mid_norm"), mid, norm)?,
-            temporal: Conv::new(
+            temporal: Conv::starting_as(
+                shape.temporal_init(),
                 scope.enter("temporal"),
                 mid,
                 shape.out_channels,
@@ -199,6 +217,7 @@ impl Bottleneck {
             out_channels: planes,
             frames: 3,
             side: 3,
+            half_differences: false,
         };
         let conv2 = FactoredConv::new(scope.enter("conv2"), conv2_shape, [stride, stride], norm)?;
         let norm2 = Norm::new(scope.enter("conv2").enter("norm"), planes, norm)?;
