@@ -148,8 +148,8 @@ impl TrainConfig {
         })
     }
 
-    /// Weight of the motion loss. The paper's is half (section 3.4, α). Of batches as small as `micro`'s a small network learns
-    /// context long before motion, and on few clips little else, unless motion has more of the weight (docs/results.md).
+    /// Weight of the motion loss. The paper's is half (section 3.4, α). With it `micro`'s pooled
+    /// feature says less of motion than with more, and more of context (docs/results.md).
     pub fn motion_share(&self) -> f64 {
         self.objective.motion_share.unwrap_or(match self.preset {
             Preset::Paper | Preset::Small => 0.5,
