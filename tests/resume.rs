@@ -34,8 +34,8 @@ fn place(run: &str, videos: &Path) -> Place {
     let config = config
         .replace("[decode]\nthreads = 1", "[decode]\nthreads = 2")
         .replace(
-            "[replay]\nmin_samples = 4\nsamples_per_insert = 1.0",
-            "[replay]\nmin_samples = 6\nsamples_per_insert = 1.5\ncapacity = \"3 MiB\"",
+            "[replay]\nmin_samples = 4\nsamples_per_insert = 1.0\nfinal_samples_per_insert = 1.0",
+            "[replay]\nmin_samples = 6\nsamples_per_insert = 1.5\nfinal_samples_per_insert = 1.5\ncapacity = \"3 MiB\"",
         );
     // A snapshot in the middle of what a report will be about.
     let config = config.replace("report_every = 1", "report_every = 2");
@@ -242,10 +242,8 @@ fn the_last_phase_after_all_sources_is_resumed_too_and_a_run_that_came_to_its_en
         let begin = config.find("[[stream]]\nname = \"shuffled\"").unwrap();
         let end = config.find("[[stream]]\nname = \"sorted\"").unwrap();
         let made = config.find("[[stream]]\nname = \"made\"").unwrap();
-        let config = format!("{}{}", &config[..begin], &config[end..made]).replace(
-            "samples_per_insert = 1.5",
-            "samples_per_insert = 1.5\nfinal_samples_per_insert = 4.0",
-        );
+        let config = format!("{}{}", &config[..begin], &config[end..made])
+            .replace("final_samples_per_insert = 1.5", "final_samples_per_insert = 4.0");
         fs::write(place.path("config.toml"), config).unwrap();
         place
     };

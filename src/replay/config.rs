@@ -53,8 +53,9 @@ pub struct ReplayConfig {
     /// How many drawn samples training and inserting may be ahead of each other. Left out: twice the least that works, which
     /// is `(samples_per_insert + batch) / 2`.
     pub tolerance: Option<f64>,
-    /// When every source has ended, training goes on with what is stored until each sample was drawn this often on average.
-    /// Left out: `samples_per_insert`. `inf` goes on until a step limit ends the run.
+    /// When every source has ended, training goes on until each sample that is still stored was drawn this often on average,
+    /// taking it that those no longer stored had their `samples_per_insert`. Left out: four times `samples_per_insert`, since a
+    /// small archive teaches little in fewer steps. `inf` goes on until a step limit ends the run.
     pub final_samples_per_insert: Option<f64>,
     /// Room on disk for what memory does not hold; left out: none.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -219,6 +220,18 @@ impl ReplayConfig {
         (eviction, sampling)
     }
 
+    /// Samples that may be drawn in all once every source has ended, where `ratio` was kept so far.
+    pub(super) fn final_samples(&self, ratio: f64, inserted: u64, stored: u64) -> f64 {
+        let stored = stored.min(inserted);
+        let each = self.final_ratio(ratio);
+        each * stored as f64 + each.min(ratio) * (inserted - stored) as f64
+    }
+
+    /// How often each stored sample is drawn in the end, where `ratio` was kept so far.
+    pub(super) fn final_ratio(&self, ratio: f64) -> f64 {
+        self.final_samples_per_insert.unwrap_or(4.0 * ratio)
+    }
+
     /// Below this neither an insert nor a batch would be allowed in some state.
     fn least_tolerance(&self, largest_batch: usize) -> f64 {
         (self.samples_per_insert + largest_batch as f64) / 2.0
@@ -262,6 +275,20 @@ mod tests {
         let error = config.check(16).unwrap_err();
         assert!(error.to_string().contains("at least 12"), "{error}");
         assert_eq!(config.check(12), Ok(()));
+    }
+
+    #[test]
+    fn in_the_end_only_what_is_still_stored_is_drawn_more_often() {
+        let config = ReplayConfig::default();
+        assert_eq!(config.final_samples(8.0, 100, 100), 3200.0);
+        assert_eq!(config.final_samples(8.0, 100, 10), 10.0 * 32.0 + 90.0 * 8.0);
+        // Stored before a resume and not inserted since.
+        assert_eq!(config.final_samples(8.0, 0, 10), 0.0);
+        let fewer = ReplayConfig {
+            final_samples_per_insert: Some(1.0),
+            ..config
+        };
+        assert_eq!(fewer.final_samples(8.0, 100, 10), 100.0);
     }
 
     #[test]

@@ -29,6 +29,7 @@ threads = 1
 [replay]
 min_samples = 4
 samples_per_insert = 1.0
+final_samples_per_insert = 1.0
 [train]
 preset = "micro"
 device = "cpu"

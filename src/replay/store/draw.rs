@@ -106,20 +106,18 @@ impl Replay {
             return Some(Err(NoBatch::Closed));
         }
         if inner.sources_ended {
-            let limit = self
-                .config
-                .final_samples_per_insert
-                .unwrap_or(inner.limiter.samples_per_insert());
+            let ratio = inner.limiter.samples_per_insert();
             if stored < batch {
                 return Some(Err(NoBatch::TooFewSamples { stored, batch }));
             }
             let inserted = inner.inserted - inner.resumed.0;
             let sampled = inner.sampled - inner.resumed.1;
-            if (sampled + batch as u64) as f64 > limit * inserted as f64 {
+            if (sampled + batch as u64) as f64 > self.config.final_samples(ratio, inserted, stored as u64) {
                 return Some(Err(NoBatch::Exhausted {
                     inserted,
+                    stored,
                     sampled,
-                    limit,
+                    limit: self.config.final_ratio(ratio),
                     batch,
                 }));
             }

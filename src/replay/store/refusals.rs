@@ -39,12 +39,14 @@ pub enum NoBatch {
     },
     /// All sources have ended and what they gave was trained on as often as configured.
     #[error(
-        "all sources have ended; their {inserted} samples were drawn {sampled} times, and replay.final_samples_per_insert = \
-         {limit} allows no further batch of {batch}"
+        "all sources have ended; their {inserted} samples, of which {stored} are stored, were drawn {sampled} times, and \
+         replay.final_samples_per_insert = {limit} allows no further batch of {batch}"
     )]
     Exhausted {
         /// Samples taken.
         inserted: u64,
+        /// Samples stored.
+        stored: usize,
         /// Samples given out.
         sampled: u64,
         /// The limit in force.

@@ -44,6 +44,7 @@ fn roomy(capacity: usize, batch: usize) -> Replay {
 fn limited(samples_per_insert: f64, min_samples: usize, batch: usize) -> Replay {
     let config = ReplayConfig {
         samples_per_insert,
+        final_samples_per_insert: Some(samples_per_insert),
         min_samples,
         ..ReplayConfig::default()
     };

@@ -188,6 +188,7 @@ fn when_sources_have_ended_training_goes_on_to_its_limit_and_not_beyond() {
             exhausted,
             NoBatch::Exhausted {
                 inserted: 8,
+                stored: 8,
                 sampled: 40,
                 limit: 5.0,
                 batch: 4
