@@ -149,7 +149,9 @@ mod tests {
         let mut ended = source(6, true, roomy);
         assert_eq!(ask(&mut ended), Ok(4));
         let told = ask(&mut ended);
-        assert!(matches!(&told, Err(NoData::Ended(why)) if why.contains("6 samples were drawn 4 times")));
+        assert!(
+            matches!(&told, Err(NoData::Ended(why)) if why.contains("6 samples, of which 6 are stored, were drawn 4 times"))
+        );
         // A source that has ended with less than a batch is a good end: the run says what it learned, if anything.
         let told = ask(&mut source(2, true, roomy));
         assert!(matches!(&told, Err(NoData::Ended(why)) if why.contains("a batch needs 4")));
